@@ -1,0 +1,1 @@
+"""From the state of pods to a reason and a hint that a person can act on. Pure."""

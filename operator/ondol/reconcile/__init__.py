@@ -1,0 +1,1 @@
+"""From a key to writes: gather, decide, write. One file per kind."""

@@ -1,0 +1,14 @@
+"""What the operator's settings give to every rendered object."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Images for objects that name none, and the namespaces of the proxy and the operator."""
+
+    engine_image: str
+    proxy_image: str
+    frontend_image: str
+    proxy_namespace: str
+    operator_namespace: str
