@@ -58,7 +58,8 @@ class Operator:
             client=client,
             store=store,
             queue=Queue(loop.time),
-            applier=Applier(client, store),
+            wrote=self._wrote,
+            applier=Applier(client, store, self._wrote),
             routes=RouteIndex(settings.proxy_namespace),
             defaults=settings.defaults,
             session=session,
@@ -128,6 +129,10 @@ class Operator:
         changed = self._ctx.store.remove(obj) if gone else self._ctx.store.put(obj)
         if changed:
             fanout.seen(self._ctx, obj, gone=gone)
+
+    def _wrote(self, obj: dict[str, Any], by: Key) -> None:
+        if self._ctx.store.put(obj):
+            fanout.seen(self._ctx, obj, gone=False, by=by)
 
     async def _resync(self) -> None:
         while True:

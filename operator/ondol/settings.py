@@ -10,7 +10,7 @@ from ondol.render.defaults import Defaults
 
 
 class Settings(BaseSettings):
-    """Each field is set by ONDOL_ and its name in capitals."""
+    """Each field is set by ONDOL_ and its name in capitals, but for `kubeconfig`."""
 
     model_config = SettingsConfigDict(
         env_prefix="ONDOL_", use_attribute_docstrings=True, frozen=True
@@ -28,8 +28,8 @@ class Settings(BaseSettings):
     """LiteLLM's image for ModelProxies that name none."""
     frontend_image: str = "openwebui/open-webui:v0.12.4"
     """Open WebUI's image for ChatFrontends that name none."""
-    kubeconfig: str | None = None
-    """Path of a kubeconfig; without one the pod's service account is used."""
+    kubeconfig: str | None = Field(None, validation_alias="KUBECONFIG")
+    """Path of a kubeconfig, from KUBECONFIG; without it the pod's service account is used."""
     identity: str = Field(default_factory=socket.gethostname)
     """Who this operator is in the Lease; unique for each process."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8

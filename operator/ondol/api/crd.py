@@ -64,7 +64,7 @@ def _keywords(schema: dict[str, Any]) -> None:
         ("exclusiveMinimum", "minimum"),
         ("exclusiveMaximum", "maximum"),
     ):
-        if exclusive in schema:
+        if not isinstance(schema.get(exclusive, True), bool):
             schema[inclusive] = schema[exclusive]
             schema[exclusive] = True
     for keyword in DROPPED:

@@ -1,5 +1,6 @@
 """Bring one child to what was rendered, with as few writes as can be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,10 @@ MAX_TRIES = 3
 """Writes of the same manifest before a field that admission changes is left alone."""
 
 
+Wrote = Callable[[dict[str, Any], Key], None]
+"""Told the API server's answer to a write, and the key for whose sake it was made."""
+
+
 @dataclass(frozen=True)
 class Refused:
     """A child that is not as rendered, and will not become so without a person."""
@@ -25,9 +30,10 @@ class Refused:
 class Applier:
     """Writes children; remembers only what saves writes, never what correctness needs."""
 
-    def __init__(self, client: Client, store: Store) -> None:
+    def __init__(self, client: Client, store: Store, wrote: Wrote) -> None:
         self._client = client
         self._store = store
+        self._wrote = wrote
         self._tries: dict[Key, tuple[str, int]] = {}
 
     async def ensure(self, manifest: dict[str, Any]) -> Refused | None:
@@ -63,7 +69,7 @@ class Applier:
             if error.is_permanent:
                 return _refused(key, error)
             raise
-        self._store.put(answer)
+        self._wrote(answer, _owner_key(manifest))
         found = first_difference(manifest, answer)
         if not found:
             self._tries.pop(key, None)
@@ -85,7 +91,7 @@ class Applier:
             if error.is_permanent:
                 return _refused(key, error)
             raise
-        self._store.put(answer)
+        self._wrote(answer, _owner_key(manifest))
         return None
 
     async def _adopt(self, key: Key, manifest: dict[str, Any]) -> Refused | None:
@@ -94,7 +100,7 @@ class Applier:
         if live and _owner(live) != _owner(manifest):
             return _taken(key)
         if live:
-            self._store.put(live)
+            self._wrote(live, _owner_key(manifest))
         return None
 
     async def remove(self, key: Key, owner: str) -> None:
@@ -102,6 +108,12 @@ class Applier:
         live = self._store.get(key)
         if live and _owner(live) == owner and not live["metadata"].get("deletionTimestamp"):
             await self._client.delete(BY_NAME[key[0]], key[1], key[2], live["metadata"]["uid"])
+
+
+def _owner_key(manifest: dict[str, Any]) -> Key:
+    meta = manifest["metadata"]
+    reference = meta["ownerReferences"][0]
+    return (reference["kind"], meta["namespace"], reference["name"])
 
 
 def _taken(key: Key) -> Refused:

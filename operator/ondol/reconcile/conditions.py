@@ -93,5 +93,5 @@ async def write_status(
         "status": wanted,
     }
     answer = await ctx.client.apply(BY_NAME[kind], manifest, force=True, subresource="status")
-    ctx.store.put(answer)
+    ctx.wrote(answer, key_of(live))
     ctx.written.note(key_of(live), wanted, answer.get("status", {}))

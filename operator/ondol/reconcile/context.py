@@ -9,7 +9,7 @@ import aiohttp
 from ondol.cluster.client import Client
 from ondol.cluster.queue import Queue
 from ondol.cluster.store import Key, Store
-from ondol.reconcile.apply import Applier
+from ondol.reconcile.apply import Applier, Wrote
 from ondol.reconcile.index import RouteIndex
 from ondol.render.defaults import Defaults
 from ondol.render.proxy_plan import Plan
@@ -76,6 +76,7 @@ class Context:
     client: Client
     store: Store
     queue: Queue[Key]
+    wrote: Wrote
     applier: Applier
     routes: RouteIndex
     defaults: Defaults

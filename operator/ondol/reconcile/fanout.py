@@ -14,10 +14,23 @@ KIND_OF_LABEL = {
 }
 
 
-def seen(ctx: Context, obj: dict[str, Any], *, gone: bool, low: bool = False) -> None:
+def seen(
+    ctx: Context, obj: dict[str, Any], *, gone: bool, low: bool = False, by: Key | None = None
+) -> None:
     """Take in a change and ask for a look at all that depends on it.
 
-    `low` is for what start-up and resync find: live events go first.
+    Parameters
+    ----------
+    ctx
+        The operator.
+    obj
+        The object as it is now, or was last.
+    gone
+        Whether it was deleted.
+    low
+        For what start-up and resync find: live events go first.
+    by
+        The key whose own reconciler wrote this: it has taken the change into account.
     """
     key = key_of(obj)
     kind, namespace, name = key
@@ -28,14 +41,15 @@ def seen(ctx: Context, obj: dict[str, Any], *, gone: bool, low: bool = False) ->
         else:
             ctx.routes.put(obj)
             _ask_proxies(ctx, {ctx.routes.proxy_of((namespace, name))})
-    if kind in OUR_KINDS:
+    if kind in OUR_KINDS and key != by:
         ctx.queue.add(key, low=low)
     if kind == "ModelDeployment":
         _ask_proxies(ctx, ctx.routes.proxies_of_model((namespace, name)))
     elif kind == "ChatFrontend":
         _ask_proxies(ctx, set(ctx.proxies))
     if owner := _owner(obj):
-        ctx.queue.add(owner, low=low)
+        if owner != by:
+            ctx.queue.add(owner, low=low)
         if owner[0] == "ModelDeployment" and kind in ("Deployment", "Secret"):
             _ask_proxies(ctx, ctx.routes.proxies_of_model(owner[1:]))
         if owner[0] == "ChatFrontend" and kind == "Secret":

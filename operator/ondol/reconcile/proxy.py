@@ -152,7 +152,7 @@ async def _sync_files(
             if error.status != 404:
                 raise
             continue  # the pod went meanwhile
-        ctx.store.put(answer)
+        ctx.wrote(answer, ("ModelProxy", *proxy.key))
 
 
 async def _master_key(ctx: Context, proxy: ModelProxy) -> str:
