@@ -11,6 +11,7 @@ from typing import Any
 from e2e.bench import replay
 from e2e.bench.config import TAPE_INDEX, TAPE_NAMESPACE, Config, index
 from e2e.bench.create import Created
+from e2e.bench.measure.machine import Noise
 from e2e.bench.sender import Plan
 from e2e.bench.world import world
 
@@ -40,6 +41,7 @@ def measure_floor(config: Config, size: int, created: Created) -> dict[str, Any]
         )
         path = place.server.folder / "plan.json"
         path.write_text(plan.dump())
+        noise = Noise()
         done = subprocess.run(
             [sys.executable, "-m", "e2e.bench.sender", str(path)],
             cwd=_ROOT,
@@ -50,6 +52,7 @@ def measure_floor(config: Config, size: int, created: Created) -> dict[str, Any]
         )
         return {
             "seconds": statistics.median(json.loads(done.stdout)),
+            "other_cores_busy": noise.cores(),
             "writes": sum(len(chain) for one in objects for chain in one),
             "not_replayed": replay.missing(created.tape, created.counts),
         }

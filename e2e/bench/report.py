@@ -12,7 +12,7 @@ from e2e.apiserver import binaries
 from e2e.bench.measure.stats import Verdict, lookup
 
 _CREATE = {
-    "p50_ms": "first half complete after (p50), ms",
+    "p50_ms": "complete after (p50), ms",
     "p99_ms": "complete after (p99), ms",
     "all_s": "all complete after, s",
     "settled_s": "last write after, s",
@@ -24,6 +24,7 @@ _CREATE = {
     "no_effect_writes": "writes without effect",
     "unverified_writes": "writes of unknown effect",
     "failed_writes": "failed writes",
+    "other_cores_busy": "cores busy with other things",
 }
 _OTHER = {
     "idle_writes_per_min": "idle: writes per minute",
@@ -49,7 +50,14 @@ def table(results: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
         rows.append((f"create {size}", "", "", ""))
         keys = {f"create.{size}.{key}": f"  {text}" for key, text in _CREATE.items()}
         rows += _rows(results, keys, judged)
-        rows += _rows(results, {f"floor.{size}_s": "  floor: plain client, s"}, {})
+        rows += _rows(
+            results,
+            {
+                f"floor.{size}_s": "  floor: plain client, s",
+                f"floor.{size}.other_cores_busy": "  floor: cores busy with other things",
+            },
+            {},
+        )
         verbs = results["create"][size]["requests_per_object"]
         rows.append(("  requests per object", _verbs(verbs), "", ""))
     rows.append(("all", "", "", ""))

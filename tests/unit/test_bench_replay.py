@@ -7,6 +7,7 @@ import pytest
 from e2e.bench import replay
 from e2e.bench.config import ConfigError, Kind, load, parse
 from e2e.bench.measure.audit import Record
+from e2e.bench.measure.machine import parse_busy
 from e2e.bench.measure.process import Stat, family, parse_peak, parse_stat
 from e2e.bench.sender import Plan
 
@@ -101,6 +102,10 @@ def test_a_family_has_all_descendants() -> None:
     stats = {pid: Stat(pid, parent, 0) for pid, parent in [(1, 0), (2, 1), (3, 2), (4, 9)]}
     assert [stat.pid for stat in family(stats, 1)] == [1, 2, 3]
     assert family(stats, 77) == []
+
+
+def test_idle_and_waiting_time_is_not_busy() -> None:
+    assert parse_busy("cpu  100 10 20 9999 8888 1 2 67 0 0\ncpu0 1 2 3\n", ticks=100) == 2
 
 
 def test_peak_memory_is_in_mebibytes() -> None:

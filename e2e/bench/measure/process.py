@@ -15,7 +15,7 @@ from pathlib import Path
 from e2e.apiserver import free_ports, spawn, wait_until
 from e2e.bench.config import LOAD_NAMESPACE, Operator
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class OperatorError(RuntimeError):
@@ -31,7 +31,7 @@ class Stat:
     cpu: float
 
 
-def parse_stat(text: str, ticks: int = _TICKS) -> Stat:
+def parse_stat(text: str, ticks: int = TICKS) -> Stat:
     """Read a line of /proc/PID/stat."""
     pid, _, rest = text.partition(" (")
     # The command may hold blanks and parentheses, so the fields start after the last one.
@@ -52,6 +52,21 @@ def family(stats: Mapping[int, Stat], root: int) -> list[Stat]:
     for one in found:  # grows while it is walked
         found += [stat for stat in stats.values() if stat.parent == one.pid]
     return found
+
+
+def living(root: int) -> list[Stat]:
+    """Return a process and its descendants that live now."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            stat = parse_stat(path.read_text())
+            stats[stat.pid] = stat
+    return family(stats, root)
+
+
+def family_cpu(root: int) -> float:
+    """Return the CPU seconds that a process and its descendants have used."""
+    return sum(stat.cpu for stat in living(root))
 
 
 class OperatorProcess:
@@ -144,12 +159,7 @@ class OperatorProcess:
     def _family(self) -> list[Stat]:
         self.check()
         assert self._process is not None
-        stats = {}
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                stat = parse_stat(path.read_text())
-                stats[stat.pid] = stat
-        return family(stats, self._process.pid)
+        return living(self._process.pid)
 
     def _fill(self, text: str) -> str:
         # Not str.format: a command line may hold other braces.
