@@ -1,0 +1,1 @@
+"""Tools and tests that use a real cluster."""
