@@ -1,0 +1,63 @@
+"""The virtual environment with LiteLLM that the proxy tests run: made once with uv, then kept.
+
+`ONDOL_LITELLM_PYTHON` names an interpreter to use instead. Run as a program it makes the
+environment and prints the interpreter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+LOCK = Path(__file__).with_name("litellm.lock")
+_PYTHONS = ("3.13", "3.12", "3.11")  # the pod has 3.13; LiteLLM crashed under load on 3.11
+
+
+class NoEnvironmentError(Exception):
+    """The environment cannot be made here."""
+
+
+def litellm_python() -> Path:
+    """The interpreter that has LiteLLM.
+
+    Raises `NoEnvironmentError` when uv or a fitting Python is missing, and
+    `subprocess.CalledProcessError` when uv fails.
+    """
+    if given := os.environ.get("ONDOL_LITELLM_PYTHON"):
+        return Path(given)
+    cache = Path(os.environ.get("ONDOL_CACHE", "~/.cache/ondol")).expanduser()
+    folder = cache / "litellm-venv"
+    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    stamp = folder / "lock.sha256"
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        _make(folder)
+        stamp.write_text(wanted)
+    return folder / "bin" / "python"
+
+
+def _make(folder: Path) -> None:
+    """Make the environment from the lock; compiled, or each start would take 10 s more."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise NoEnvironmentError("uv is not installed")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([uv, "venv", "--clear", "--python", _find_python(uv), folder], check=True)
+    install = [uv, "pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python"]
+    subprocess.run([*install, "-r", LOCK], check=True)
+
+
+def _find_python(uv: str) -> str:
+    """The first interpreter that uv finds on this machine."""
+    for version in _PYTHONS:
+        command = [uv, "python", "find", "--no-python-downloads", version]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        if found.returncode == 0:
+            return found.stdout.strip()
+    raise NoEnvironmentError(f"no Python of {', '.join(_PYTHONS)}")
+
+
+if __name__ == "__main__":
+    print(litellm_python())
