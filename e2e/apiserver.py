@@ -150,6 +150,11 @@ class ApiServer:
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of this server."""
+        return [process.pid for process in self._processes]
+
     def token_for(self, user: str) -> str:
         """Return the token of a user that was named in ``users``.
 

@@ -68,7 +68,7 @@ class _Create:
         items = {config.name_for(i): config.object_for(i, LOAD_NAMESPACE) for i in indexes}
         names = list(items)
         self._children = {name: _children(config, name) for name in names}
-        start, cpu, noise = time.time(), self._process.cpu_seconds(), Noise()
+        start, cpu, noise = time.time(), self._process.cpu_seconds(), Noise(place.server.pids)
         async with place.admin(config.concurrency) as sender, place.admin(0) as watcher:
             streams = _streams(config, watcher)
             await asyncio.gather(*(stream.open() for stream in streams))
@@ -94,7 +94,7 @@ class _Create:
         usage = {
             "cpu_s": self._process.cpu_seconds() - cpu,
             "rss_mb": self._process.peak_rss_mb(),
-            "other_cores_busy": noise.cores(),
+            **noise.figures(),
         }
         return Created({"objects": len(names), **timing, **usage, **figures}, self._tape, counts)
 

@@ -37,11 +37,12 @@ def measure_floor(config: Config, size: int, created: Created) -> dict[str, Any]
             ca=str(place.server.ca),
             token=place.token,
             concurrency=config.concurrency,
+            pause=config.quiet_seconds,
             rounds=[[chain for one in part for chain in one] for part in [warm, *parts]],
         )
         path = place.server.folder / "plan.json"
         path.write_text(plan.dump())
-        noise = Noise()
+        noise = Noise(place.server.pids)
         done = subprocess.run(
             [sys.executable, "-m", "e2e.bench.sender", str(path)],
             cwd=_ROOT,
@@ -52,7 +53,7 @@ def measure_floor(config: Config, size: int, created: Created) -> dict[str, Any]
         )
         return {
             "seconds": statistics.median(json.loads(done.stdout)),
-            "other_cores_busy": noise.cores(),
+            **noise.figures(),
             "writes": sum(len(chain) for one in objects for chain in one),
             "not_replayed": replay.missing(created.tape, created.counts),
         }

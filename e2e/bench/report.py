@@ -18,6 +18,7 @@ _CREATE = {
     "settled_s": "last write after, s",
     "ratio": "times the floor",
     "cpu_s": "operator CPU, s",
+    "server_cpu_s": "API server and etcd CPU, s",
     "rss_mb": "operator peak memory, MiB",
     "writes_per_object_mean": "writes per object, mean",
     "writes_per_object_max": "writes per object, max",
@@ -54,6 +55,7 @@ def table(results: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
             results,
             {
                 f"floor.{size}_s": "  floor: plain client, s",
+                f"floor.{size}.server_cpu_s": "  floor: API server and etcd CPU, s",
                 f"floor.{size}.other_cores_busy": "  floor: cores busy with other things",
             },
             {},

@@ -23,12 +23,17 @@ Chain = Sequence[Request]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send. The first round warms up connections and the server and is not counted."""
+    """What to send.
+
+    The first round warms up connections and the server and is not counted; a pause of some
+    seconds follows it.
+    """
 
     url: str
     ca: str
     token: str
     concurrency: int
+    pause: float
     rounds: Sequence[Sequence[Chain]]
 
     def dump(self) -> str:
@@ -68,6 +73,8 @@ async def run(plan: Plan) -> list[float]:
             start = time.perf_counter()
             await asyncio.gather(*(worker(queue) for _ in range(plan.concurrency)))
             seconds.append(time.perf_counter() - start)
+            if len(seconds) == 1:
+                await asyncio.sleep(plan.pause)
     return seconds[1:]
 
 

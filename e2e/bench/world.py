@@ -6,6 +6,7 @@ floor find the same server.
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from e2e.apiserver import ApiServer, wait_until
 from e2e.bench.config import LOAD_NAMESPACE, TAPE_NAMESPACE, Config
 from e2e.bench.load import client
 from e2e.bench.measure.audit import AuditLog, recogniser
-from e2e.bench.measure.process import OperatorProcess
+from e2e.bench.measure.process import OperatorProcess, family_cpu
 
 # The measured client is a service account with every right. A member of system:masters would be
 # exempt from the server's flow control, which an operator in a cluster is not.
@@ -108,6 +109,18 @@ def _prepare(server: ApiServer, config: Config) -> None:
 
     # A CRD is Established a moment before its path answers.
     wait_until(served, timeout=30)
+    _wait_rest(server)
+
+
+def _wait_rest(server: ApiServer) -> None:
+    """Wait until a new server rests: for some seconds it builds schemas on all cores."""
+    rested = 0
+    for _ in range(60):
+        before = family_cpu(*server.pids)
+        time.sleep(0.5)
+        rested = rested + 1 if family_cpu(*server.pids) - before < 0.1 else 0
+        if rested == 2:
+            return
 
 
 def _object(api_version: str, kind: str, name: str, **metadata: str) -> dict[str, Any]:

@@ -46,10 +46,14 @@ def test_a_line_becomes_a_record() -> None:
     assert record.succeeded
 
 
-def test_a_patch_without_force_is_no_apply() -> None:
-    record = parse_line(line(requestURI="/apis/apps/v1/namespaces/a/deployments/d?fieldManager=m"))
+@pytest.mark.parametrize(
+    ("query", "verb"),
+    [("fieldManager=m&force=false", "apply"), ("fieldManager=m", "patch"), ("", "patch")],
+)
+def test_only_an_apply_knows_force(query: str, verb: str) -> None:
+    record = parse_line(line(requestURI=f"/apis/apps/v1/namespaces/a/deployments/d?{query}"))
     assert record is not None
-    assert record.verb == "patch"
+    assert record.verb == verb
 
 
 def test_the_core_group_has_no_suffix() -> None:

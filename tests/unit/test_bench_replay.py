@@ -89,7 +89,7 @@ def test_more_writes_than_recorded_repeat_the_record() -> None:
 
 
 def test_a_plan_survives_being_written() -> None:
-    plan = Plan("https://x", "ca", "t", 16, [[[CREATED]], [[CREATED, CREATED]]])
+    plan = Plan("https://x", "ca", "t", 16, 3.0, [[[CREATED]], [[CREATED, CREATED]]])
     assert Plan.read(plan.dump()) == plan
 
 

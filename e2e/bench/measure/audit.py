@@ -18,7 +18,7 @@ class Record:
 
     received: float
     done: float
-    verb: str  # the audit log's verb, but `apply` for a forced server-side apply
+    verb: str  # the audit log's verb, but `apply` for a server-side apply with `force`
     user: str
     agent: str
     group: str
@@ -132,9 +132,10 @@ def count_in_detail(records: Iterable[Record]) -> Counter[str]:
 
 
 def _verb(verb: str, uri: str) -> str:
-    # The log calls every kind of patch a patch and leaves the content type out. Only server-side
-    # apply knows `force`; an apply without it stays a patch here.
-    if verb == "patch" and parse_qs(urlsplit(uri).query).get("force") == ["true"]:
+    # The log calls every kind of patch a patch and leaves the content type out. The server refuses
+    # `force`, true or false, with anything but an apply; an apply may do without it, and then
+    # stays a patch here.
+    if verb == "patch" and "force" in parse_qs(urlsplit(uri).query):
         return "apply"
     return verb
 

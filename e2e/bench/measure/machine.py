@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from e2e.bench.measure.process import TICKS, family_cpu
@@ -15,16 +16,29 @@ def parse_busy(text: str, ticks: int = TICKS) -> float:
 
 
 class Noise:
-    """Measures from its creation on; everything measured is a child of this process."""
+    """Measures from its creation on; everything that belongs here is a child of this process.
 
-    def __init__(self) -> None:
-        self._start = time.monotonic(), *_used()
+    Parameters
+    ----------
+    servers
+        Processes whose use of CPU is told apart.
+    """
 
-    def cores(self) -> float:
-        """Return how many cores others kept busy, on average, up to now."""
-        wall, busy, own = time.monotonic(), *_used()
-        return max(0.0, busy - self._start[1] - own + self._start[2]) / (wall - self._start[0])
+    def __init__(self, servers: Sequence[int]) -> None:
+        self._servers = servers
+        self._start = self._now()
 
+    def figures(self) -> dict[str, float]:
+        """Return how many cores others kept busy on average, and the CPU seconds of the server."""
+        wall, busy, own, server = (
+            now - start for now, start in zip(self._now(), self._start, strict=True)
+        )
+        return {"other_cores_busy": max(0.0, busy - own) / wall, "server_cpu_s": server}
 
-def _used() -> tuple[float, float]:
-    return parse_busy(Path("/proc/stat").read_text()), family_cpu(os.getpid())
+    def _now(self) -> tuple[float, float, float, float]:
+        return (
+            time.monotonic(),
+            parse_busy(Path("/proc/stat").read_text()),
+            family_cpu(os.getpid()),
+            family_cpu(*self._servers),
+        )

@@ -64,9 +64,9 @@ def living(root: int) -> list[Stat]:
     return family(stats, root)
 
 
-def family_cpu(root: int) -> float:
-    """Return the CPU seconds that a process and its descendants have used."""
-    return sum(stat.cpu for stat in living(root))
+def family_cpu(*roots: int) -> float:
+    """Return the CPU seconds that processes and their descendants have used."""
+    return sum(stat.cpu for root in roots for stat in living(root))
 
 
 class OperatorProcess:
