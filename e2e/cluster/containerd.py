@@ -60,14 +60,14 @@ def set_image_key(name: str, key: str) -> None:
 
 
 def run_once(image: str, argv: Sequence[str], *, mounts: Sequence[str]) -> None:
-    """Run a command in an image as root, with ``from:to`` mounts, and remove the container.
+    """Run a command in an image as its own user, with ``from:to`` mounts, and remove the container.
 
     Raises
     ------
     ClusterError
         When the command fails.
     """
-    options = ["--rm", "--net-host", "--user", "0:0"]
+    options = ["--rm", "--net-host"]
     for mount in mounts:
         source, target = mount.split(":")
         options += ["--mount", f"type=bind,src={source},dst={target},options=rbind:rw"]

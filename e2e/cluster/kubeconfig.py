@@ -23,12 +23,14 @@ def make_ca() -> None:
     ClusterError
         When openssl fails.
     """
-    if SERVICE_ACCOUNT_KEY.exists():
-        return
     PKI.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _openssl(CA, CA_KEY, "/CN=ondol-local", *_usage("critical,CA:TRUE", "keyCertSign,cRLSign"))
-    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-    run("openssl", "genpkey", *curve, "-out", SERVICE_ACCOUNT_KEY)
+    if not CA.exists():
+        usage = _usage("critical,CA:TRUE", "keyCertSign,cRLSign")
+        _openssl(CA, CA_KEY, "/CN=ondol-local", *usage)
+    if not SERVICE_ACCOUNT_KEY.exists():
+        # ecparam, not genpkey: the API server reads a public key out of the older format only.
+        curve = ("-name", "prime256v1", "-genkey", "-noout")
+        run("openssl", "ecparam", *curve, "-out", SERVICE_ACCOUNT_KEY)
 
 
 def certificate(name: str, *, user: str, group: str = "", hosts: str = "") -> tuple[Path, Path]:

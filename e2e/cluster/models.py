@@ -44,6 +44,7 @@ def prepare() -> None:
 def _make(work: Path) -> None:
     wheels, made = work / "wheels", work / "made"
     made.mkdir(parents=True)
+    made.chmod(0o777)  # the image's user is not root
     target = ("--target", wheels, "--no-deps", "--python-version", "3.13", "--quiet")
     run(uv(), "pip", "install", *target, *_WHEELS)
     shutil.copy(_CONVERT, wheels / "convert_model.py")
