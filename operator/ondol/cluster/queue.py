@@ -72,6 +72,17 @@ class Queue(Generic[K]):
         heapq.heappush(self._heap, (due, next(self._serial), key))
         self._wakeup.set()
 
+    def take(self) -> K | None:
+        """Take the next key that is due, None when none is; it is busy from then on."""
+        self._release_due()
+        for line in (self._waiting, self._low):
+            if line:
+                key = next(iter(line))
+                del line[key]
+                self._busy.add(key)
+                return key
+        return None
+
     async def run(self, work: Callable[[K], Awaitable[bool]], workers: int) -> None:
         """Work on keys for ever, on at most `workers` at once.
 
@@ -80,8 +91,7 @@ class Queue(Generic[K]):
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             while True:
-                self._release_due()
-                while len(self._busy) < workers and (key := self._next()) is not None:
+                while len(self._busy) < workers and (key := self.take()) is not None:
                     group.create_task(self._work(work, key))
                 self._wakeup.clear()
                 timer = None
@@ -100,16 +110,6 @@ class Queue(Generic[K]):
     def __len__(self) -> int:
         """Keys that wait now, without those that are due later."""
         return len(self._waiting) + len(self._low)
-
-    def _next(self) -> K | None:
-        """Take the next key that waits, None when none does."""
-        for line in (self._waiting, self._low):
-            if line:
-                key = next(iter(line))
-                del line[key]
-                self._busy.add(key)
-                return key
-        return None
 
     async def _work(self, work: Callable[[K], Awaitable[bool]], key: K) -> None:
         succeeded = await work(key)
