@@ -293,14 +293,15 @@ class ApiServer:
         try:
             wait_until(ready, processes=processes, timeout=self._timeout)
         except (TimeoutError, ChildProcessError) as error:
-            raise StartError(f"{url}: {error}\n{self._log_tails()}") from error
+            raise StartError(f"{url}: {error}\n{self.log_tails()}") from error
 
-    def _log_tails(self) -> str:
+    def log_tails(self, lines: int = 15) -> str:
+        """Return the ends of the processes' logs."""
         tails = []
         for log in sorted(self.folder.glob("*.log")):
             if log != self.audit_log:
-                lines = log.read_text(errors="replace").splitlines()[-15:]
-                tails.append("\n".join([f"--- {log.name}", *lines]))
+                tail = log.read_text(errors="replace").splitlines()[-lines:]
+                tails.append("\n".join([f"--- {log.name}", *tail]))
         return "\n".join(tails)
 
 

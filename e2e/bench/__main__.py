@@ -30,13 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = load(options.config)
         results = measure(config, options.sizes, options.skip)
     except _FAILURES as error:
-        print(f"error: {error}", file=sys.stderr)
+        cause = f" ({error.__cause__!r})" if error.__cause__ else ""
+        notes = getattr(error, "__notes__", [])
+        print(f"error: {error}{cause}", *notes, sep="\n", file=sys.stderr)
         return 2
     judged = verdicts(results, config.budgets)
     results["verdicts"] = {verdict.key: verdict.word for verdict in judged}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
     print(report.table(results, judged))
+    if warning := report.warning(results):
+        print(f"\n{warning}")
     over = [verdict for verdict in judged if verdict.over]
     print(f"\n{len(over)} of {len(judged)} budgets exceeded; written to {options.out}")
     return 1 if over and options.check else 0

@@ -11,6 +11,8 @@ from typing import Any
 from e2e.apiserver import binaries
 from e2e.bench.measure.stats import Verdict, lookup
 
+_BUSY = 0.25  # cores; a quiet machine has less, the kernel's share of our own work included
+
 _CREATE = {
     "p50_ms": "complete after (p50), ms",
     "p99_ms": "complete after (p99), ms",
@@ -65,20 +67,33 @@ def table(results: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str:
     rows.append(("all", "", "", ""))
     rows += _rows(results, {key: f"  {text}" for key, text in _OTHER.items()}, judged)
     shown = {f"create.{size}.{key}" for size in results["create"] for key in _CREATE} | set(_OTHER)
-    rows += _rows(results, {key: f"  {key}" for key in judged if key not in shown}, judged, True)
+    rows += _rows(results, {key: f"  {key}" for key in judged if key not in shown}, judged)
     return _align(rows)
+
+
+def warning(results: Mapping[str, Any]) -> str:
+    """Say that timings cannot be trusted when other things used the machine; or empty."""
+    keys = [f"create.{size}.other_cores_busy" for size in results["create"]]
+    keys += [f"floor.{size}.other_cores_busy" for size in results["create"]]
+    worst = max((lookup(results, key) or 0.0 for key in keys), default=0.0)
+    if worst < _BUSY:
+        return ""
+    cores = results["machine"]["cores"]
+    return (
+        f"warning: other things kept up to {worst:.1f} of {cores} cores busy: "
+        "times and ratios are not comparable, counts are"
+    )
 
 
 def _rows(
     results: Mapping[str, Any],
     keys: Mapping[str, str],
     judged: Mapping[str, Verdict],
-    always: bool = False,
 ) -> list[tuple[str, str, str, str]]:
     rows = []
     for key, text in keys.items():
         value, verdict = lookup(results, key), judged.get(key)
-        if value is not None or always:
+        if value is not None or verdict is not None:
             shown = "-" if value is None else _number(value)
             budget = _number(verdict.budget) if verdict else ""
             rows.append((text, shown, budget, verdict.word if verdict else ""))

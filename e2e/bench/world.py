@@ -63,7 +63,12 @@ def world(config: Config) -> Iterator[World]:
         assert server.audit_log is not None
         mine = recogniser(config.operator.user or user, config.operator.user_agent)
         audit = AuditLog(server.audit_log, mine)
-        yield World(server, audit, token, server.kubeconfig_for(ACCOUNT, token))
+        try:
+            yield World(server, audit, token, server.kubeconfig_for(ACCOUNT, token))
+        except Exception as error:
+            # The logs go with the server; a failure is seldom understood without them.
+            error.add_note(server.log_tails())
+            raise
 
 
 @contextmanager
