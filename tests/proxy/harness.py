@@ -39,7 +39,11 @@ def eventually(what: str, condition: Callable[[], Any], seconds: float = 20.0) -
 def model(name: str, url: str, **params: str) -> dict[str, Any]:
     """An entry of LiteLLM's model list with the public name `name`."""
     known = {"model": f"hosted_vllm/{name}", "api_base": url, "api_key": "none"}
-    return {"model_name": name, "litellm_params": known | params, "model_info": {"id": f"id-{name}"}}
+    return {
+        "model_name": name,
+        "litellm_params": known | params,
+        "model_info": {"id": f"id-{name}"},
+    }
 
 
 def free_port() -> int:
@@ -109,7 +113,8 @@ class Proxy:
 
     def start(self) -> None:
         """Start gunicorn and wait until it answers."""
-        command = [self._python, "-m", "gunicorn", "-c", CODE / "gunicorn_conf.py", "app:app"]
+        conf = str(CODE / "gunicorn_conf.py")
+        command = [str(self._python), "-m", "gunicorn", "-c", conf, "app:app"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, env=self._environ, stdout=log, stderr=log, cwd=self.log.parent
@@ -141,7 +146,12 @@ class Proxy:
         self.keys.replace({"keys.json": json.dumps(entries)})
 
     def request(
-        self, method: str, path: str, body: object = None, key: str | None = MASTER_KEY, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        key: str | None = MASTER_KEY,
+        **headers: str,
     ) -> tuple[int, Any]:
         """Make a request; the status code and the parsed JSON."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -168,7 +178,9 @@ class Proxy:
 
     def refuses(self, hash_: str) -> str:
         """Wait until the config with this hash was refused; the reason."""
-        return str(eventually(f"{hash_} is refused", lambda: self._with("errorHash", hash_))["error"])
+        return str(
+            eventually(f"{hash_} is refused", lambda: self._with("errorHash", hash_))["error"]
+        )
 
     def _with(self, field: str, value: str) -> dict[str, Any] | None:
         status = self.status()

@@ -44,9 +44,10 @@ def _make(folder: Path) -> None:
     if uv is None:
         raise NoEnvironmentError("uv is not installed")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([uv, "venv", "--clear", "--python", _find_python(uv), folder], check=True)
-    install = [uv, "pip", "install", "--compile-bytecode", "--python", folder / "bin" / "python"]
-    subprocess.run([*install, "-r", LOCK], check=True)
+    subprocess.run([uv, "venv", "--clear", "--python", _find_python(uv), str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    install = [uv, "pip", "install", "--compile-bytecode", "--python", python]
+    subprocess.run([*install, "-r", str(LOCK)], check=True)
 
 
 def _find_python(uv: str) -> str:

@@ -6,7 +6,7 @@ import json
 import threading
 from http.client import HTTPConnection
 
-from harness import MASTER_KEY, Proxy
+from tests.proxy.harness import MASTER_KEY, Proxy
 
 
 class Stream:

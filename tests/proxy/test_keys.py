@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import MASTER_KEY, Proxy, eventually, model
-from mock_backend import Backend
+
+from tests.proxy.harness import MASTER_KEY, Proxy, eventually, model
+from tests.proxy.mock_backend import Backend
 
 pytestmark = pytest.mark.litellm
 
@@ -25,12 +26,11 @@ def proxy(make_proxy: Callable[..., Proxy], engine: Backend) -> Proxy:
     return made
 
 
-@pytest.mark.parametrize("key", [None, "sk-unknown", "sk-chat ", "chat"])
+@pytest.mark.parametrize("key", [None, "sk-unknown", "chat", "Sk-chat"])
 def test_unknown_and_missing_keys_get_401(proxy: Proxy, key: str | None) -> None:
     code, answer = proxy.chat("chat", key=key)
-    assert code == (200 if key == "sk-chat " else 401)  # header values have no space at the end
-    if code == 401:
-        assert {"message", "type", "code"} <= answer["error"].keys()
+    assert code == 401
+    assert {"message", "type", "code"} <= answer["error"].keys()
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,7 @@ def test_a_call_without_a_model_gets_400(proxy: Proxy) -> None:
     ("key", "expected"),
     [("sk-chat", {"chat"}), ("sk-all", {"chat", "other"}), ("sk-none", set())],
 )
-def test_the_listing_shows_what_a_key_may_use(
-    proxy: Proxy, key: str, expected: set[str]
-) -> None:
+def test_the_listing_shows_what_a_key_may_use(proxy: Proxy, key: str, expected: set[str]) -> None:
     assert proxy.models(key) == expected
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict
 from typing import Any
 
 import proxy_state
 from litellm.proxy.proxy_server import app as litellm_app
 from proxy_settings import load_settings
-from proxy_state import StateFile, status
+from proxy_state import StateFile
 from proxy_warmup import prepare
 
 Scope = MutableMapping[str, Any]
@@ -30,7 +31,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI entry point that gunicorn is given."""
     waiting = proxy_state.serving.config is None
     if scope["type"] == "http" and scope["path"] == _STATUS_PATH:
-        await _answer(send, 200, status(_state_file.read()))
+        await _answer(send, 200, asdict(_state_file.read()))
     elif not waiting:
         await litellm_app(scope, receive, send)
     elif scope["type"] == "lifespan":

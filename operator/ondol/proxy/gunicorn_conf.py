@@ -22,6 +22,7 @@ from proxy_settings import load_settings
 from proxy_watch import Watcher
 
 _settings = load_settings()
+_settings.run_dir.mkdir(parents=True, exist_ok=True)
 
 bind = _settings.listen
 workers = _settings.workers
@@ -30,9 +31,8 @@ preload_app = True
 timeout = 120  # s without a turn of the event loop until a worker is killed
 graceful_timeout = math.ceil(_settings.drain_seconds) + 5  # workers end by themselves before
 keepalive = 75  # s; longer than the idle time of common load balancers' connections
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+worker_tmp_dir = str(_settings.run_dir)
 accesslog = None
-control_socket_disable = True
 
 
 def when_ready(server: Any) -> None:

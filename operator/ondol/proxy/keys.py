@@ -76,8 +76,11 @@ class KeyFile:
         return self._keys.get(digest)
 
     def _refresh(self) -> None:
-        """Read the file if it changed. A file that cannot be read leaves the keys as they were:
-        a mistake in it must not lock everybody out."""
+        """Read the file if it changed.
+
+        A file that cannot be read leaves the keys as they were: a mistake in it must not lock
+        everybody out.
+        """
         try:
             stat = self._path.stat()
             mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
@@ -92,7 +95,7 @@ class KeyFile:
 
     def _complain(self, what: str, mark: tuple[int, int, int] | None) -> None:
         """Log once for each state of the file, without its content."""
-        if mark != self._mark or mark is None and self._keys:
+        if mark != self._mark or (mark is None and self._keys):
             log.error("%s %s; the keys of before stay", self._path.name, what)
         self._mark = mark
 
@@ -190,8 +193,11 @@ def _names(value: object) -> Iterator[str]:
 
 
 def _fallback_models(value: object, depth: int) -> Iterator[str]:
-    """The models that a request's own fallbacks name: strings, `{"model": ...}`, and
-    `{"a": ["b"]}`, each at any depth. Raises `HTTPException` (400) when they nest too deep."""
+    """The models that a request's own fallbacks name, at any depth.
+
+    A fallback is a string, `{"model": ...}` or `{"a": ["b"]}`. Raises `HTTPException` (400) when
+    they nest too deep.
+    """
     if depth > _DEEPEST_FALLBACK:
         raise HTTPException(400, "The fallbacks nest too deep.")
     if isinstance(value, str):

@@ -18,20 +18,25 @@ import mmap
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import proxy_state
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from proxy_settings import Settings, load_settings
 from proxy_state import WAITING, Generation
+from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn.workers import UvicornWorker
 
 _BOOT_FAILED = 1  # gunicorn's own code for this (3) ends the master
+_BOOTING, _SERVES, _CLOSED = 0, 1, 2
+_CLOSE_SECONDS = 10.0  # for a worker that was told to stop to take no more connections
+_PARTING_SECONDS, _TICK_SECONDS = 5.0, 0.05
 _KILL_GRACE_SECONDS = 10.0
 _REST_SECONDS = 1.0  # between two tries to start a worker that does not boot
 
@@ -39,7 +44,7 @@ _REST_SECONDS = 1.0  # between two tries to start a worker that does not boot
 class ProxyWorker(UvicornWorker):  # type: ignore[misc]
     """A uvicorn worker that tells the master when it serves and keeps its pulse while it drains."""
 
-    CONFIG_KWARGS = {
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "lifespan": "on",
         "server_header": False,
         "timeout_graceful_shutdown": load_settings().drain_seconds,
@@ -51,17 +56,31 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]
         self.started = time.monotonic()
         self.told_to_stop: float | None = None
         self.wake: Callable[[], None] = lambda: None
-        self._serves = mmap.mmap(-1, 1)  # shared with the master over the fork
+        self._stage = mmap.mmap(-1, 1)  # shared with the master over the fork
 
     @property
-    def serves(self) -> bool:
-        """Whether the worker accepts requests (or did, until it was told to stop)."""
-        return self._serves[0] == 1
+    def served(self) -> bool:
+        """Whether the worker came so far that it took requests."""
+        return self._stage[0] != _BOOTING
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the worker may still take new connections."""
+        if self.told_to_stop is None:
+            return True
+        late = time.monotonic() > self.told_to_stop + _CLOSE_SECONDS
+        return self._stage[0] != _CLOSED and not late
+
+    def enter(self, stage: int) -> None:
+        """Tell the master how far this worker is. In the worker."""
+        self._stage[0] = stage
+        self.wake()
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = Server(config=self.config)
-        self._install_sigquit_handler()
+        server = _Server(self.config, closed=lambda: self.enter(_CLOSED))
+        # uvicorn's own handler for SIGQUIT ("now") leaves the server running.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, _quit, server)
         pulse = asyncio.ensure_future(self._pulse(server))
         try:
             await server.serve(sockets=self.sockets)
@@ -73,16 +92,46 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]
             sys.exit(_BOOT_FAILED)
 
     async def _pulse(self, server: Server) -> None:
-        """Say that the worker serves, then that its loop turns. uvicorn itself goes silent while
-        it drains, and gunicorn would kill it after `timeout` seconds.
+        """Say that the worker serves, then that its loop turns.
+
+        uvicorn itself goes silent while it drains, and gunicorn would kill it after `timeout`.
         """
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
-        self._serves[0] = 1
-        self.wake()
+        self.enter(_SERVES)
         while True:
             self.notify()
             await asyncio.sleep(1)
+
+
+class _Server(Server):  # type: ignore[misc]
+    """A uvicorn server that lets go of its clients before it drains.
+
+    uvicorn closes the listener and the idle connections in one go: a request on a connection that
+    was just accepted, or on a kept-alive one, is reset. Here open connections are answered for
+    some seconds more, each with `connection: close`, so that clients come back to the new worker.
+    """
+
+    def __init__(self, config: Config, closed: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._closed = closed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self._closed()
+        self.server_state.default_headers.append((b"connection", b"close"))
+        for _ in range(round(_PARTING_SECONDS / _TICK_SECONDS)):
+            if self.force_exit or not self.server_state.connections:
+                break
+            await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
+        self._captured_signals.clear()  # or it dies of SIGTERM again, an error in gunicorn's log
+
+
+def _quit(server: Server) -> None:
+    """End a server without waiting for its connections."""
+    server.should_exit = server.force_exit = True
 
 
 class ProxyArbiter(Arbiter):  # type: ignore[misc]
@@ -90,7 +139,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]
 
     settings: Settings
     on_served: Callable[[Generation], None]
-    """Called when a generation's workers serve."""
+    """Called when a generation's workers serve, and they alone."""
     on_refused: Callable[[Generation, str], None]
     """Called when a generation was taken back, with the reason."""
     on_hangup: Callable[[], None]
@@ -137,7 +186,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]
 
     def child_exit(self, worker: ProxyWorker) -> None:
         """Note a worker that never served. In a signal handler: nothing more here."""
-        if not worker.serves and worker.told_to_stop is None:
+        if not worker.served and worker.told_to_stop is None:
             self.broken = worker.generation
             self.rest_until = time.monotonic() + _REST_SECONDS
 
@@ -153,9 +202,9 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]
         if time.monotonic() >= self.rest_until:
             for _ in range(self.num_workers - len(fresh)):
                 self.spawn_worker()
-        if sum(worker.serves for worker in fresh) >= self.num_workers:
-            self._announce()
+        if sum(worker.served for worker in fresh) >= self.num_workers:
             self._stop([w for w in self._serving_or_booting() if w not in fresh])
+            self._announce()
         self._kill_overdue()
 
     def _adopt(self, generation: Generation) -> None:
@@ -182,7 +231,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]
             return
         own = [w for w in self._serving_or_booting() if w.generation == current.number]
         limit = time.monotonic() - self.settings.boot_seconds
-        stuck = [worker for worker in own if not worker.serves and worker.started < limit]
+        stuck = [worker for worker in own if not worker.served and worker.started < limit]
         if not stuck and self.broken != current.number:
             return
         self._stop(own)
@@ -194,7 +243,9 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]
         self.on_refused(current, f"the config loads, but a worker with it {why} (see the log)")
 
     def _announce(self) -> None:
-        if self.announced != self.current.number:
+        """Tell that the current generation serves, once no other can take a request."""
+        others = [w for w in self.WORKERS.values() if w.generation != self.current.number]
+        if self.announced != self.current.number and not any(w.accepts for w in others):
             self.announced = self.current.number
             self.on_served(self.current)
 

@@ -90,8 +90,10 @@ def _parse(said: bytes) -> Verdict:
 
 
 def _run_child(writer: int, config: Path, environ: Mapping[str, str], seconds: float) -> None:
-    """Check in this child and end it. Never returns and always exits 0: gunicorn takes some exit
-    codes of any child for a worker that cannot boot, and stops.
+    """Check in this child and end it: never returns.
+
+    Always exits 0: gunicorn takes some exit codes of any child for a worker that cannot boot, and
+    stops.
     """
     try:
         os.setpgid(0, 0)
@@ -134,7 +136,7 @@ def _require_references(config: Path, environ: Mapping[str, str]) -> None:
 
 def _documents(config: Path) -> list[object]:
     """The config and the files beside it, which it may include, parsed. Raises `CheckError`."""
-    import yaml  # LiteLLM's image has it; the master imported it with LiteLLM
+    import yaml  # noqa: PLC0415 - the master has it from LiteLLM
 
     def parse(path: Path) -> object:
         try:
@@ -170,7 +172,7 @@ async def _load(config: Path) -> int:
 
     Raises `CheckError` when LiteLLM dropped some, and whatever LiteLLM raises.
     """
-    from litellm.proxy.proxy_server import ProxyConfig
+    from litellm.proxy.proxy_server import ProxyConfig  # noqa: PLC0415 - takes 5 s
 
     loader: Any = ProxyConfig()
     wanted = (await loader.get_config(config_file_path=str(config))).get("model_list") or []

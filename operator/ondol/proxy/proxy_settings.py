@@ -1,9 +1,9 @@
 """Where the launcher finds things and how long it waits, from the pod's environment.
 
 The files of this folder are mounted flat into the proxy pod and imported by their own names
-(`PYTHONPATH` is their folder), so the folder is a source root and has no `__init__.py`. They use
-the standard library and what LiteLLM's image has. Names begin with `proxy_` where a plain one could
-shadow somebody's module.
+(`PYTHONPATH` is their folder); nothing imports them as a package. They use the standard library
+and what LiteLLM's image has. Names begin with `proxy_` where a plain one could shadow somebody's
+module.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def load_settings() -> Settings:
         workers=int(env("ONDOL_WORKERS", "1")),
         drain_seconds=float(env("ONDOL_DRAIN_SECONDS", "600")),
         poll_seconds=float(env("ONDOL_POLL_SECONDS", "0.2")),
-        check_seconds=float(env("ONDOL_CHECK_SECONDS", "30")),
-        boot_seconds=float(env("ONDOL_BOOT_SECONDS", "60")),
+        check_seconds=float(env("ONDOL_CHECK_SECONDS", "60")),
+        boot_seconds=float(env("ONDOL_BOOT_SECONDS", "120")),
         start_seconds=float(env("ONDOL_START_SECONDS", "300")),
     )

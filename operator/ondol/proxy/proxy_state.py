@@ -43,8 +43,11 @@ serving: Generation = WAITING
 
 @dataclass(frozen=True)
 class State:
-    """The master's part of the status."""
+    """The answer of `/ondol/status`."""
 
+    hash: str = ""
+    """The config that is served: every new connection gets it."""
+    models: int = 0
     reloads: int = 0
     error: str = ""
     errorHash: str = ""  # noqa: N815 - the name in the JSON
@@ -68,8 +71,3 @@ class StateFile:
             return State(**json.loads(self._path.read_text()))
         except (OSError, ValueError, TypeError):
             return State()
-
-
-def status(state: State) -> dict[str, object]:
-    """The answer of `/ondol/status`: what this process serves, and the master's state."""
-    return {"hash": serving.hash, "models": serving.models, **asdict(state)}

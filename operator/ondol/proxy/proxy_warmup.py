@@ -53,7 +53,7 @@ def prepare(app: Any) -> None:
 
 def _match(app: Any, method: str, path: str) -> None:
     """Match a request as the router does: in order, up to the first route that takes it."""
-    from starlette.routing import Match
+    from starlette.routing import Match  # noqa: PLC0415 - late, like the rest
 
     scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
     for route in app.router.routes:

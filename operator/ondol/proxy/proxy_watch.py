@@ -28,11 +28,14 @@ class Master(Protocol):
     base_environ: dict[str, str]
 
     @property
-    def settled(self) -> bool: ...
+    def settled(self) -> bool:
+        """Whether it is time for the next generation."""
 
-    def offer(self, generation: Generation) -> None: ...
+    def offer(self, generation: Generation) -> None:
+        """Have it served."""
 
-    def give_up(self, reason: str) -> None: ...
+    def give_up(self, reason: str) -> None:
+        """End the pod."""
 
 
 @dataclass
@@ -91,9 +94,18 @@ class Watcher:
         with FORK_LOCK:
             again = bool(self._served)
             self._served = generation.digest
-            self._state = replace(self._state, reloads=self._state.reloads + again)
-            if self._tried == generation.digest:
-                self._tell(error="", hash_="")
+            self._state = replace(
+                self._state,
+                hash=generation.hash,
+                models=generation.models,
+                reloads=self._state.reloads + again,
+            )
+            # Meanwhile there may be a newer state with an error of its own: that stays.
+            newest = self._tried == generation.digest
+            self._tell(
+                error="" if newest else self._state.error,
+                hash_="" if newest else self._state.errorHash,
+            )
         log.info("%d models are served, config %s", generation.models, generation.hash)
 
     def on_refused(self, generation: Generation, reason: str) -> None:

@@ -1,0 +1,1 @@
+"""What runs inside the proxy pod; mounted there flat, see `gunicorn_conf`."""
