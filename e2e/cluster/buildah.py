@@ -13,7 +13,7 @@ from e2e.cluster.shell import run
 _STORAGE = CACHE / "buildah"
 _BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 _PASSED_ON = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
-_BUILD_OPTIONS = ("--isolation", "chroot", "--network", "host", "--pull-never", "--layers=false")
+_BUILD_OPTIONS = ("--isolation", "chroot", "--network", "host", "--pull-never")
 
 
 def base(suite: str) -> str:
@@ -38,7 +38,9 @@ def base(suite: str) -> str:
     return name
 
 
-def build(name: str, dockerfile: Path, context: Path, *, args: dict[str, str]) -> None:
+def build(
+    name: str, dockerfile: Path, context: Path, *, args: dict[str, str], keep_steps: bool
+) -> None:
     """Build an image; Python's packages come through this machine's certificates and index.
 
     Raises
@@ -47,7 +49,7 @@ def build(name: str, dockerfile: Path, context: Path, *, args: dict[str, str]) -
         When the build fails.
     """
     inside = "/etc/ssl/certs/ca-certificates.crt"
-    options = ["-v", f"{CA_BUNDLE}:{inside}:ro"]
+    options = ["-v", f"{CA_BUNDLE}:{inside}:ro", f"--layers={str(keep_steps).lower()}"]
     indexes = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
     for key, value in {"PIP_CERT": inside, "SSL_CERT_FILE": inside, **indexes, **args}.items():
         options += ["--build-arg", f"{key}={value}"]

@@ -43,7 +43,9 @@ def kubectl(*argv: str, stdin: str | None = None) -> str:
     ClusterError
         When it fails.
     """
-    return run(kubectl_program(), "--kubeconfig", KUBECONFIG, *argv, stdin=stdin)
+    # Its cache would go to ~/.kube, which is not ours.
+    env = {"KUBECACHEDIR": str(STATE / "kubectl-cache")}
+    return run(kubectl_program(), "--kubeconfig", KUBECONFIG, *argv, stdin=stdin, env=env)
 
 
 def kubectl_program() -> Path:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from e2e.cluster import binaries, containerd, kind, leftovers, network, processes
@@ -88,8 +89,15 @@ def _rmdir(folder: Path) -> None:
 
 
 def _remove_folders() -> None:
+    """Remove our folders, and the few things that have fixed places outside of them."""
     for folder in (STATE, RUN):
         shutil.rmtree(folder, ignore_errors=True)
     for link in Path("/var/log/containers").glob("*.log"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
             link.unlink()
+    plugins = Path("/var/lib/kubelet/device-plugins")
+    for name in ("kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"):
+        (plugins / name).unlink(missing_ok=True)
+    for folder in (plugins, plugins.parent, Path("/var/log/containers")):
+        with suppress(OSError):  # something else is in it, or it is gone
+            folder.rmdir()

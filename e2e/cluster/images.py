@@ -23,6 +23,8 @@ class Image:
     """The Debian that it starts from, or nothing."""
     parts: Sequence[str] = (".",)
     """What in the folder decides whether it must be built again."""
+    keep_steps: bool = False
+    """Keep what its build steps made: it is built often, and its packages change seldom."""
 
 
 ENGINE = Image("localhost/ondol-engine-cpu:0.32.0", IMAGES / "engine-cpu", "trixie")
@@ -32,7 +34,8 @@ OPERATOR = Image(
     "localhost/ondol-operator:dev",
     ROOT,
     "trixie",
-    ("Dockerfile", ".dockerignore", "operator", "crds", "pyproject.toml", "uv.lock", "README.md"),
+    ("Dockerfile", ".dockerignore", "requirements.lock", "pyproject.toml", "operator", "crds"),
+    keep_steps=True,
 )
 PAUSE = Image(containerd.PAUSE_IMAGE, IMAGES / "pause")
 COREDNS = Image("localhost/ondol-coredns:1", IMAGES / "coredns")
@@ -84,7 +87,8 @@ def _build(image: Image, key: str) -> None:
     if image.suite:
         args["BASE"] = buildah.base(image.suite)
     say(f"building {image.name}")
-    buildah.build(image.name, image.folder / "Dockerfile", context, args=args)
+    dockerfile = image.folder / "Dockerfile"
+    buildah.build(image.name, dockerfile, context, args=args, keep_steps=image.keep_steps)
     say(f"loading {image.name}, built in {time.monotonic() - start:.0f} s")
     buildah.move_to_containerd(image.name)
     containerd.set_image_key(image.name, key)

@@ -77,6 +77,7 @@ def _kubelet_configuration(crt: Path, key: Path) -> dict[str, object]:
         "cgroupDriver": "cgroupfs",
         "failCgroupV1": False,
         "enforceNodeAllocatable": [],
+        "makeIPTablesUtilChains": False,
         "failSwapOn": False,
         # Nothing can pull an image again: none is ever removed, and a full disk evicts nobody.
         "imageGCHighThresholdPercent": 100,

@@ -25,7 +25,7 @@ class _Known(TypedDict):
     """What a pid file holds."""
 
     pid: int
-    identity: str
+    identity: str | None
     wanted: list[str]
 
 
@@ -92,7 +92,9 @@ def names() -> list[str]:
 def is_running(name: str) -> bool:
     """Say whether the process that we started, and no other with its pid, still runs."""
     known = _read(name)
-    return bool(known and _identity(known["pid"]) == known["identity"])
+    if not known or not known["identity"]:
+        return False
+    return _identity(known["pid"]) == known["identity"]
 
 
 def log_of(name: str) -> Path:
