@@ -143,6 +143,21 @@ def test_a_check_that_hangs_is_killed(served: Proxy, engine: Backend) -> None:
     served.serves(good)
 
 
+def test_a_config_whose_worker_does_not_start_is_taken_back(
+    served: Proxy, engine: Backend
+) -> None:
+    bad, good = next(_hashes), next(_hashes)
+    before = served.status()["hash"]
+    # LiteLLM loads this master key and refuses to start with it.
+    general = {"custom_auth": "keys.user_api_key_auth", "master_key": "sk-1234"}
+    served.write_config(model("chat", engine.url), hash_=bad, general_settings=general)
+    assert "a worker with it ended" in served.refuses(bad)
+    assert served.status()["hash"] == before
+    assert served.models() == {"chat"}
+    served.write_config(model("chat", engine.url), hash_=good)
+    served.serves(good)
+
+
 def test_a_stream_survives_reloads_and_a_bad_file(served: Proxy, engine: Backend) -> None:
     slow, hash_ = model("slow-80", engine.url), next(_hashes)
     served.write_config(slow, hash_=hash_)

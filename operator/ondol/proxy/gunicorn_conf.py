@@ -4,6 +4,15 @@ The master imports LiteLLM once and loads no config. A thread of it follows the 
 secrets (`proxy_watch`), has each new state loaded in a forked child first (`proxy_check`), and
 only what loads gets workers of its own; the old workers stop after the new ones serve, and finish
 their streams (`proxy_arbiter`). What does not load changes nothing but the status.
+
+Measured with LiteLLM 1.106.2 on Python 3.13, two cores shared with other work (load 8):
+- the check of a config takes 0.13 s of CPU for 2 models and 1.3 s for 300 (0.15 to 1.7 s by the
+  clock); a file of broken YAML was refused 0.14 s after it changed, the new models of a good one
+  were listed after 1.2 to 3.9 s, most of it waiting for a core;
+- a stream of 100 chunks arrived whole over five reloads and a bad file, and 118 requests on new
+  and on kept-alive connections during five more had no error;
+- memory (PSS): master 190 MiB, worker 190 MiB; a draining worker adds about 60 MiB that are its
+  own.
 """
 
 from __future__ import annotations
