@@ -143,9 +143,7 @@ def test_a_check_that_hangs_is_killed(served: Proxy, engine: Backend) -> None:
     served.serves(good)
 
 
-def test_a_config_whose_worker_does_not_start_is_taken_back(
-    served: Proxy, engine: Backend
-) -> None:
+def test_a_config_whose_worker_does_not_start_is_taken_back(served: Proxy, engine: Backend) -> None:
     bad, good = next(_hashes), next(_hashes)
     before = served.status()["hash"]
     # LiteLLM loads this master key and refuses to start with it.
