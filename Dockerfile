@@ -2,6 +2,11 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
+# For builds behind a mirror or a CA of the house.
+ARG PIP_CERT
+ARG SSL_CERT_FILE
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
 COPY requirements.lock /src/
 RUN python3 -m venv /uv && /uv/bin/pip install --no-cache-dir -q uv==0.13.9 \
     && /uv/bin/uv venv -q --python python3 /venv \

@@ -111,7 +111,14 @@ class Operator:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
-        await self._lease.release()
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        """Let the next operator act at once, if the API server can be told."""
+        try:
+            await self._lease.release()
+        except ApiError as error:
+            log.warning("the lease runs out by itself: %s", error)
 
     async def _watch(self) -> None:
         namespaces = self._settings.watch_namespaces
@@ -119,6 +126,7 @@ class Operator:
             registry=handlers.registry(self._observe),
             settings=handlers.settings(),
             memories=handlers.NoMemories(),
+            identity=handlers.IDENTITY,
             standalone=True,
             clusterwide=not namespaces,
             namespaces=namespaces,

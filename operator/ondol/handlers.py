@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from ondol.cluster.kinds import WATCHED, Kind
@@ -15,6 +16,10 @@ from ondol.render.meta import MANAGED_SELECTOR
 
 Observe = Callable[[str | None, dict[str, Any]], None]
 """Called with the event's type (None for what a list found) and the object."""
+
+
+IDENTITY = Identity("ondol")
+"""kopf would look for a user's name, which a container has not."""
 
 
 class Backoffs:

@@ -87,7 +87,8 @@ def _pod(proxy: ModelProxy, defaults: Defaults) -> dict[str, Any]:
 
 def _container(proxy: ModelProxy, defaults: Defaults) -> dict[str, Any]:
     resources = proxy.spec.resources
-    health = {"httpGet": {"path": "/health/liveliness", "port": "http"}}
+    # The status answers as soon as the launcher runs, also while there is no config that loads.
+    alive = {"httpGet": {"path": "/ondol/status", "port": "http"}}
     return {
         "name": "litellm",
         "image": proxy.spec.image or defaults.proxy_image,
@@ -110,15 +111,15 @@ def _container(proxy: ModelProxy, defaults: Defaults) -> dict[str, Any]:
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         # Import alone takes 5 to 17 s of CPU.
-        "startupProbe": {**health, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 90},
+        "startupProbe": {**alive, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 90},
         "readinessProbe": {
-            **health,
+            "httpGet": {"path": "/health/readiness", "port": "http"},
             "periodSeconds": 5,
             "timeoutSeconds": 10,
             "failureThreshold": 3,
         },
         "livenessProbe": {
-            **health,
+            **alive,
             "periodSeconds": 10,
             "timeoutSeconds": 10,
             "failureThreshold": 6,
