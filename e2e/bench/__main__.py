@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ _FAILURES = (ConfigError, StartError, LoadError, OperatorError, WatchError, Inco
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0, or 1 when over budget with --check, or 2 when it could not be done."""
     options = _parser().parse_args(arguments)
+    # So that an ended benchmark cleans up: by default SIGTERM runs no clean-up at all.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         config = load(options.config)
         results = measure(config, options.sizes, options.skip)

@@ -94,6 +94,7 @@ class _Create:
         usage = {
             "cpu_s": self._process.cpu_seconds() - cpu,
             "rss_mb": self._process.peak_rss_mb(),
+            "watches_resumed": sum(stream.resumed for stream in streams),
             **noise.figures(),
         }
         return Created({"objects": len(names), **timing, **usage, **figures}, self._tape, counts)

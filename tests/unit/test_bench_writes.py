@@ -4,7 +4,7 @@ import pytest
 
 from e2e.bench.measure.audit import Record
 from e2e.bench.measure.stats import lookup, percentile, verdicts
-from e2e.bench.measure.watch import WatchError, latencies, parse_line
+from e2e.bench.measure.watch import WatchError, latencies, parse_line, version_of
 from e2e.bench.measure.writes import Owners, summarise
 
 WRITE = Record(
@@ -91,5 +91,8 @@ def test_latency_runs_from_sending_to_the_last_child() -> None:
 def test_watch_lines_are_decoded() -> None:
     event = parse_line(1.5, b'{"type":"ADDED","object":{"metadata":{"name":"x"}}}')
     assert (event.at, event.type, event.name) == (1.5, "ADDED", "x")
-    with pytest.raises(WatchError, match="too old"):
-        parse_line(1.5, b'{"type":"ERROR","object":{"message":"too old"}}')
+    line = b'{"type":"MODIFIED","object":{"metadata":{"name":"x","resourceVersion":"7"}}}'
+    assert version_of(line) == "7"
+    for decode in (version_of, lambda line: parse_line(1.5, line)):
+        with pytest.raises(WatchError, match="too old"):
+            decode(b'{"type":"ERROR","object":{"message":"too old"}}')
