@@ -5,7 +5,6 @@ import sys
 
 from e2e.cluster import binaries, check, down, environment, up
 from e2e.cluster.log import ClusterError
-from e2e.cluster.models import prepare as prepare_models
 
 
 def main() -> int:
@@ -31,8 +30,7 @@ def _run(args: argparse.Namespace) -> None:
         case "images":
             up.images_only()
         case "models":
-            up.images_only()
-            prepare_models()
+            up.models_only()
         case "up":
             up.up(gpu_count=args.gpus)
         case "load-operator":

@@ -10,7 +10,7 @@ from pathlib import Path
 from e2e.cluster import processes
 from e2e.cluster.log import ClusterError
 from e2e.cluster.paths import CACHE, CONTAINERD_SOCKET, RUN, STATE
-from e2e.cluster.shell import run, succeeds
+from e2e.cluster.shell import put, run, succeeds
 
 PAUSE_IMAGE = "localhost/ondol-pause:1"
 CNI_CONFIGURATION = STATE / "cni" / "net.d"
@@ -27,9 +27,8 @@ def start() -> None:
         When it does not become ready.
     """
     configuration = STATE / "containerd.toml"
-    STATE.mkdir(parents=True, exist_ok=True)
     RUN.mkdir(parents=True, exist_ok=True)
-    configuration.write_text(_configuration())
+    put(configuration, _configuration())
     processes.ensure(
         processes.Daemon(
             name="containerd",

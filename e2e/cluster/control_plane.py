@@ -9,7 +9,7 @@ from e2e.cluster import binaries, kubeconfig
 from e2e.cluster.network import API_SERVICE_IP, NODE_IP, SERVICE_CIDR
 from e2e.cluster.paths import KUBECONFIG, LOGS, STATE
 from e2e.cluster.processes import Daemon, ensure
-from e2e.cluster.shell import run, succeeds
+from e2e.cluster.shell import put, run, succeeds
 
 SERVER = f"https://{NODE_IP}:6443"
 AUDIT_LOG = LOGS / "audit.log"
@@ -28,7 +28,7 @@ def start() -> None:
     """
     kubeconfig.make_ca()
     kubeconfig.write(KUBECONFIG, server=SERVER, user="ondol-admin", group="system:masters")
-    _AUDIT_POLICY.write_text(json.dumps(_audit_policy()))
+    put(_AUDIT_POLICY, json.dumps(_audit_policy()))
     ensure(_etcd())
     ensure(_api_server())
     ensure(_controller_manager())
@@ -49,8 +49,9 @@ def kubectl(*argv: str, stdin: str | None = None) -> str:
 
 
 def kubectl_program() -> Path:
-    """Return the kubectl that belongs to this version."""
-    return binaries.directory() / "kubectl"
+    """Return the kubectl that belongs to this version, or the one in PATH where none was built."""
+    built = binaries.directory() / "kubectl"
+    return built if built.exists() else Path("kubectl")
 
 
 def answers(url: str) -> Callable[[], bool]:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from e2e.cluster.paths import STATE
-from e2e.cluster.shell import run
+from e2e.cluster.shell import put, run
 
 PKI = STATE / "pki"
 CA = PKI / "ca.crt"
@@ -71,8 +71,7 @@ def write(path: Path, *, server: str, user: str, group: str = "") -> Path:
         "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
         "current-context": name,
     }
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(document, indent=1))
+    put(path, json.dumps(document, indent=1), mode=0o600)
     return path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e2e.cluster.containerd import CNI_CONFIGURATION
 from e2e.cluster.paths import STATE
-from e2e.cluster.shell import run, succeeds
+from e2e.cluster.shell import put, run, succeeds
 
 NODE_IP = "10.88.0.1"
 POD_CIDR = "10.89.0.0/16"
@@ -46,8 +46,7 @@ def set_up() -> None:
     _forward_packets()
     if not succeeds("nft", "list", "table", "ip", TABLE):
         run("nft", "-f", "-", stdin=_MASQUERADE)
-    CNI_CONFIGURATION.mkdir(parents=True, exist_ok=True)
-    (CNI_CONFIGURATION / "10-ondol.conflist").write_text(json.dumps(_cni(), indent=1))
+    put(CNI_CONFIGURATION / "10-ondol.conflist", json.dumps(_cni(), indent=1))
 
 
 def tear_down() -> None:
@@ -71,7 +70,7 @@ def has_address() -> bool:
 def _forward_packets() -> None:
     switches = [path for name in _SYSCTLS if (path := Path("/proc/sys") / name).exists()]
     if not _BEFORE.exists():
-        _BEFORE.write_text(json.dumps({str(path): path.read_text() for path in switches}))
+        put(_BEFORE, json.dumps({str(path): path.read_text() for path in switches}))
     for path in switches:
         path.write_text("1")
 

@@ -9,7 +9,7 @@ from e2e.cluster.log import ClusterError
 from e2e.cluster.network import DNS_SERVICE_IP, NODE_IP, POD_CIDR
 from e2e.cluster.paths import CONTAINERD_SOCKET, LOGS, STATE
 from e2e.cluster.processes import Daemon, ensure
-from e2e.cluster.shell import wait_for
+from e2e.cluster.shell import put, wait_for
 
 NAME = "ondol-local"
 
@@ -42,7 +42,7 @@ def _kubelet() -> Daemon:
     crt, key = kubeconfig.certificate(
         "kubelet-serving", user=f"system:node:{NAME}", hosts=f"DNS:{NAME},IP:{NODE_IP}"
     )
-    config.write_text(json.dumps(_kubelet_configuration(crt, key), indent=1))
+    put(config, json.dumps(_kubelet_configuration(crt, key), indent=1))
     access = STATE / "kubelet.kubeconfig"
     kubeconfig.write(access, server=SERVER, user=f"system:node:{NAME}", group="system:nodes")
     argv = (
@@ -101,7 +101,7 @@ def _kube_proxy() -> Daemon:
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
     }
-    config.write_text(json.dumps(document, indent=1))
+    put(config, json.dumps(document, indent=1))
     argv = (binaries.directory() / "kube-proxy", f"--config={config}")
     return Daemon("kube-proxy", argv, answers("http://127.0.0.1:10256/healthz"), inputs=(config,))
 

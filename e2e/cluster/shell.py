@@ -53,6 +53,15 @@ def succeeds(*argv: str | Path) -> bool:
         return False
 
 
+def put(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file only when that changes it: some programs end when their file is touched."""
+    if path.exists() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=mode)
+    path.write_text(text)
+
+
 def wait_for(what: str, ready: Callable[[], bool], *, seconds: float) -> None:
     """Ask four times a second until ``ready`` says yes.
 

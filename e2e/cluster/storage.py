@@ -30,10 +30,27 @@ def start() -> None:
     taken = {name for name, phase in phases.items() if phase == "Bound"}
     names = (f"local-{number}" for number in range(1, _COUNT + 1))
     volumes = [_empty_volume(name) for name in names if name not in taken]
-    if _MODELS_VOLUME not in taken:
-        volumes.append(_models_volume())
     objects = {"apiVersion": "v1", "kind": "List", "items": [_storage_class(), *volumes]}
     kubectl("apply", "-f", "-", stdin=json.dumps(objects))
+    if _MODELS_VOLUME not in taken:
+        share_models(MODELS)
+
+
+def share_models(folder: Path) -> None:
+    """Create the volume with the models, which lie in ``folder`` on the node.
+
+    Raises
+    ------
+    ClusterError
+        When the API server refuses it.
+    """
+    spec = {
+        "storageClassName": "",
+        "capacity": {"storage": _SIZE},
+        "accessModes": ["ReadOnlyMany"],
+        "claimRef": _MODELS_CLAIM,
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(_volume(_MODELS_VOLUME, folder, spec)))
 
 
 def _phases() -> dict[str, str]:
@@ -63,16 +80,6 @@ def _empty_volume(name: str) -> dict[str, object]:
         "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
     }
     return _volume(name, folder, spec)
-
-
-def _models_volume() -> dict[str, object]:
-    spec = {
-        "storageClassName": "",
-        "capacity": {"storage": _SIZE},
-        "accessModes": ["ReadOnlyMany"],
-        "claimRef": _MODELS_CLAIM,
-    }
-    return _volume(_MODELS_VOLUME, MODELS, spec)
 
 
 def _volume(name: str, folder: Path, spec: Mapping[str, object]) -> dict[str, object]:

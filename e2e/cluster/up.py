@@ -58,6 +58,21 @@ def images_only() -> None:
     images.ensure(images.PRODUCT)
 
 
+def models_only() -> None:
+    """Prepare the models, and the images first: one of them does the conversion.
+
+    Raises
+    ------
+    ClusterError
+        When something cannot be built or converted.
+    """
+    images_only()
+    if kind.wanted():
+        kind.prepare_models()
+    else:
+        models.prepare()
+
+
 def load_operator() -> None:
     """Build and load the operator's image only.
 
