@@ -118,10 +118,19 @@ class _Create:
             if time.monotonic() > deadline:
                 have = {stream.resource_group: stream.added for stream in streams}
                 raise IncompleteError(
-                    f"children after {self._config.create_timeout:g} s: {have} of {dict(wanted)}"
-                    f"\n{self._process.log_tail()}"
+                    f"children after {self._config.create_timeout:g} s: {have} of {dict(wanted)}; "
+                    f"{self._last_write()}\n{self._process.log_tail()}"
                 )
             await asyncio.sleep(1 if counted else 0.01)
+
+    def _last_write(self) -> str:
+        audit = self._place.audit
+        audit.read()
+        _, rest = split_leases(self._config, audit.mine)
+        last = max((record.done for record in rest if record.is_write), default=None)
+        if last is None:
+            return "the operator wrote nothing"
+        return f"the operator's last write was {time.time() - last:.0f} s ago"
 
     def _timing(self, sent: Mapping[str, float], seen: Arrivals, size: int) -> dict[str, Any]:
         took = latencies(sent, self._children, seen.first)
