@@ -15,6 +15,7 @@ from e2e.cluster.shell import put, run, succeeds
 PAUSE_IMAGE = "localhost/ondol-pause:1"
 CNI_CONFIGURATION = STATE / "cni" / "net.d"
 _CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
+_CNI_RESULTS = Path("/var/lib/cni/results")  # the place is fixed
 _KEY_LABEL = "ondol.dev/key"
 
 
@@ -81,6 +82,8 @@ def remove_containers() -> None:
         succeeds(*ctr_command("tasks", "delete", "--force", name))
     for name in _list("containers"):
         succeeds(*ctr_command("containers", "delete", name))
+        for path in _CNI_RESULTS.glob(f"*-{name}-*"):
+            path.unlink()
 
 
 def _list(what: str) -> list[str]:

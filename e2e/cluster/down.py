@@ -98,6 +98,8 @@ def _remove_folders() -> None:
     plugins = Path("/var/lib/kubelet/device-plugins")
     for name in ("kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"):
         (plugins / name).unlink(missing_ok=True)
-    for folder in (plugins, plugins.parent, Path("/var/log/containers")):
+    run = Path("/run/containerd")
+    of_shims = (run / "runc" / "k8s.io", run / "runc", run / "s", run / "fifo", run)
+    for folder in (plugins, plugins.parent, Path("/var/log/containers"), *of_shims):
         with suppress(OSError):  # something else is in it, or it is gone
             folder.rmdir()

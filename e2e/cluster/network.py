@@ -16,7 +16,6 @@ SERVICE_CIDR = "10.96.0.0/16"
 API_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
 BRIDGE = "ondol0"
-CNI_NAME = "ondol-local"
 TABLE = "ondol-local"
 
 _SYSCTLS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
@@ -58,8 +57,6 @@ def tear_down() -> None:
     if _BEFORE.exists():
         for path, value in json.loads(_BEFORE.read_text()).items():
             Path(path).write_text(value)
-    for path in Path("/var/lib/cni/results").glob(f"{CNI_NAME}-*"):
-        path.unlink()
 
 
 def has_address() -> bool:
@@ -89,4 +86,4 @@ def _cni() -> dict[str, object]:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    return {"cniVersion": "0.4.0", "name": CNI_NAME, "plugins": [bridge]}
+    return {"cniVersion": "0.4.0", "name": "ondol-local", "plugins": [bridge]}

@@ -18,7 +18,7 @@ from e2e.cluster.log import ClusterError, say
 from e2e.cluster.paths import LOGS, STATE
 
 _PIDS = STATE / "pids"
-_PATIENCE = 20.0
+_PATIENCE = 5.0
 
 
 class _Known(TypedDict):
