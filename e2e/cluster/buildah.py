@@ -8,7 +8,7 @@ from e2e.cluster import containerd
 from e2e.cluster.apt import mirror
 from e2e.cluster.log import ClusterError, say
 from e2e.cluster.paths import CA_BUNDLE, CACHE, RUN
-from e2e.cluster.shell import run
+from e2e.cluster.shell import locked, run
 
 _STORAGE = CACHE / "buildah"
 _BASE_PACKAGES = "python3,python3-venv,ca-certificates"
@@ -25,16 +25,11 @@ def base(suite: str) -> str:
         When it cannot be made.
     """
     name = f"localhost/ondol-base:{suite}"
-    if not _has(name):
-        tar = CACHE / "base" / f"{suite}.tar"
-        if not tar.exists():
-            say(f"making a base image from Debian {suite}")
-            tar.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = tar.with_suffix(f".{os.getpid()}.tar")
-            options = ("--mode=root", "--variant=apt", f"--include={_BASE_PACKAGES}")
-            run("mmdebstrap", *options, suite, unfinished, *mirror())
-            unfinished.rename(tar)
-        _buildah("build", *_BUILD_OPTIONS, "-t", name, "-f", "-", tar.parent, stdin=_from_tar(tar))
+    with locked(f"base-{suite}"):
+        if not _has(name):
+            tar = _debian(suite)
+            options = (*_BUILD_OPTIONS, "-t", name, "-f", "-", tar.parent)
+            _buildah("build", *options, stdin=f'FROM scratch\nADD {tar.name} /\nCMD ["python3"]\n')
     return name
 
 
@@ -85,8 +80,17 @@ def _has(name: str) -> bool:
     return bool(_buildah("images", "--quiet", "--filter", f"reference={name}").strip())
 
 
-def _from_tar(tar: Path) -> str:
-    return f'FROM scratch\nADD {tar.name} /\nCMD ["python3"]\n'
+def _debian(suite: str) -> Path:
+    """Return the root file system of a Debian with Python, as a tar file."""
+    tar = CACHE / "base" / f"{suite}.tar"
+    if not tar.exists():
+        say(f"making a base image from Debian {suite}")
+        tar.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = tar.with_suffix(f".{os.getpid()}.tar")
+        options = ("--mode=root", "--variant=apt", f"--include={_BASE_PACKAGES}")
+        run("mmdebstrap", *options, suite, unfinished, *mirror())
+        unfinished.rename(tar)
+    return tar
 
 
 def _buildah(*argv: str | Path, stdin: str | None = None) -> str:

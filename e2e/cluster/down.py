@@ -27,7 +27,7 @@ def down() -> None:
         return
     if os.geteuid() != 0:
         raise ClusterError("root is needed: run this with sudo --preserve-env")
-    with locked("cluster"), locked("images"):
+    with locked("cluster"):
         _stop_processes()
         _unmount()
         _remove_rules()

@@ -55,11 +55,12 @@ def ensure(images: Iterable[Image]) -> None:
     ClusterError
         When a build or a load fails.
     """
-    with locked("images"):
-        for image in images:
-            if not (image.folder / "Dockerfile").exists():
-                say(f"{image.name} is left out: {image.folder}/Dockerfile is not there yet")
-            elif containerd.image_key(image.name) != (key := key_of(image)):
+    for image in images:
+        if not (image.folder / "Dockerfile").exists():
+            say(f"{image.name} is left out: {image.folder}/Dockerfile is not there yet")
+            continue
+        with locked(image.name.rpartition("/")[2]):
+            if containerd.image_key(image.name) != (key := key_of(image)):
                 _build(image, key)
 
 
