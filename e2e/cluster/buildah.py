@@ -13,7 +13,7 @@ from e2e.cluster.shell import locked, run
 _STORAGE = CACHE / "buildah"
 _BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 _PASSED_ON = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
-_BUILD_OPTIONS = ("--isolation", "chroot", "--network", "host", "--pull-never")
+_BUILD_OPTIONS = ("--isolation", "chroot", "--network", "host", "--pull-never", "--force-rm")
 
 
 def base(suite: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from e2e.cluster import network, processes
-from e2e.cluster.paths import CONTAINERD_SOCKET, RUN, STATE
+from e2e.cluster.paths import CACHE, CONTAINERD_SOCKET, RUN, STATE
 from e2e.cluster.shell import run, succeeds
 
 _IPTABLES = ("iptables", "ip6tables")
@@ -41,7 +41,7 @@ def shims() -> list[int]:
 def mounts() -> list[str]:
     """Return what is mounted under our folders, in the order in which it was mounted."""
     points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    return [point for point in points if point.startswith((f"{STATE}/", f"{RUN}/"))]
+    return [point for point in points if point.startswith((f"{STATE}/", f"{RUN}/", f"{CACHE}/"))]
 
 
 def cgroups() -> list[Path]:
