@@ -73,6 +73,9 @@ class Client:
         """
         configuration = Configuration()
         configuration.connection_pool_maxsize = CONNECTIONS
+        # Else two threads are asked for .netrc and proxies before each request; a proxy for the
+        # API server comes from the configuration itself.
+        configuration.client_session_kwargs = {"trust_env": False}
         if kubeconfig:
             await config.load_kube_config(kubeconfig, client_configuration=configuration)
         else:

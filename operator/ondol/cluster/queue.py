@@ -39,6 +39,9 @@ class Queue(Generic[K]):
         self._serial = itertools.count()
         self._quiet: dict[K, tuple[float, float]] = {}  # first and latest call
         self._wakeup = asyncio.Event()
+        self._free = 1
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
         DEPTH.set_function(lambda: len(self))
         OLDEST.set_function(self.oldest)
 
@@ -52,7 +55,7 @@ class Queue(Generic[K]):
         elif not low:
             since = self._low.pop(key, self._clock())
             self._waiting.setdefault(key, since)
-        self._wakeup.set()
+        self._wake()
 
     def add_after(self, key: K, seconds: float) -> None:
         """Ask for a look after some time, unless an earlier one is already due."""
@@ -60,17 +63,16 @@ class Queue(Generic[K]):
         if key in self._waiting or self._later.get(key, due + 1) <= due:
             return
         self._later[key] = due
-        heapq.heappush(self._heap, (due, next(self._serial), key))
-        self._wakeup.set()
+        self._push(due, key)
 
     def add_when_quiet(self, key: K) -> None:
         """Ask for a look when no further call came for 1 s, or 10 s after the first."""
         now = self._clock()
-        first, _ = self._quiet.get(key, (now, now))
-        self._quiet[key] = (first, now)
-        due = min(now + QUIET_SECONDS, first + QUIET_LIMIT_SECONDS)
-        heapq.heappush(self._heap, (due, next(self._serial), key))
-        self._wakeup.set()
+        if key in self._quiet:
+            self._quiet[key] = (self._quiet[key][0], now)
+        else:
+            self._quiet[key] = (now, now)
+            self._push(now + QUIET_SECONDS, key)
 
     def take(self) -> K | None:
         """Take the next key that is due, None when none is; it is busy from then on."""
@@ -88,19 +90,15 @@ class Queue(Generic[K]):
 
         `work` says whether it succeeded; a key for which it did not comes back later.
         """
-        loop = asyncio.get_running_loop()
+        self._free = workers
         async with asyncio.TaskGroup() as group:
             while True:
-                while len(self._busy) < workers and (key := self.take()) is not None:
+                while self._free and (key := self.take()) is not None:
+                    self._free -= 1
                     group.create_task(self._work(work, key))
                 self._wakeup.clear()
-                timer = None
-                if self._heap:
-                    wait = max(0.0, self._heap[0][0] - self._clock())
-                    timer = loop.call_later(wait, self._wakeup.set)
+                self._set_timer()
                 await self._wakeup.wait()
-                if timer:
-                    timer.cancel()
 
     def oldest(self) -> float:
         """Seconds that the longest waiting key has waited."""
@@ -113,6 +111,7 @@ class Queue(Generic[K]):
 
     async def _work(self, work: Callable[[K], Awaitable[bool]], key: K) -> None:
         succeeded = await work(key)
+        self._free += 1
         self._busy.discard(key)
         if succeeded:
             self._failures.pop(key, None)
@@ -139,6 +138,35 @@ class Queue(Generic[K]):
                 self.add(key)
             elif key in self._quiet:
                 first, latest = self._quiet[key]
-                if now >= min(latest + QUIET_SECONDS, first + QUIET_LIMIT_SECONDS):
+                quiet_at = min(latest + QUIET_SECONDS, first + QUIET_LIMIT_SECONDS)
+                if now >= quiet_at:
                     del self._quiet[key]
                     self.add(key)
+                else:
+                    self._push(quiet_at, key)
+
+    def _push(self, due: float, key: K) -> None:
+        heapq.heappush(self._heap, (due, next(self._serial), key))
+        if self._heap[0][2] == key:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let the loop look again; not while all workers are busy, each of which will."""
+        if self._free:
+            self._wakeup.set()
+
+    def _set_timer(self) -> None:
+        """Wake up when the next key is due."""
+        due = self._heap[0][0] if self._heap else None
+        if self._timer and due == self._timer_due:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._timer_due = None, due
+        if due is not None:
+            wait = max(0.0, due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(wait, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wakeup.set()

@@ -48,7 +48,7 @@ def seen(
     elif kind == "ChatFrontend":
         _ask_proxies(ctx, set(ctx.proxies))
     if owner := _owner(obj):
-        if owner != by:
+        if owner != by and not _is_early(ctx, owner, obj, gone=gone):
             ctx.queue.add(owner, low=low)
         if owner[0] == "ModelDeployment" and kind in ("Deployment", "Secret"):
             _ask_proxies(ctx, ctx.routes.proxies_of_model(owner[1:]))
@@ -67,6 +67,15 @@ def _owner(obj: dict[str, Any]) -> Key | None:
             if label in meta.get("labels", {}):
                 return (kind, meta["namespace"], meta["labels"][label])
     return None
+
+
+def _is_early(ctx: Context, owner: Key, obj: dict[str, Any], *, gone: bool) -> bool:
+    """Whether a route's state says nothing to its model yet: the engine does not answer."""
+    if obj["kind"] != "ProxyRoute" or gone or obj["metadata"]["generation"] > 1:
+        return False
+    model = ctx.store.get(owner) or {}
+    conditions = model.get("status", {}).get("conditions", [])
+    return any(c["type"] == "EngineReady" and c["status"] != "True" for c in conditions)
 
 
 def _ask_proxies(ctx: Context, proxies: set[tuple[str, str]] | set[tuple[str, str] | None]) -> None:
