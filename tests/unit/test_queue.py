@@ -28,7 +28,7 @@ async def running(queue: Queue[str], work: Work, workers: int = 4) -> AsyncItera
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any condition can be waited for
             await asyncio.sleep(0.001)
 
 
