@@ -59,6 +59,18 @@ def set_image_key(name: str, key: str) -> None:
     run(*ctr_command("images", "label", name, f"{_KEY_LABEL}={key}"))
 
 
+def remove_replaced_images() -> None:
+    """Remove what an image's name meant before; containers that still run on it go on.
+
+    Kubelet's view of containerd keeps each image under its digest too, and that would hold it.
+    """
+    rows = [line.split() for line in run(*ctr_command("images", "list")).splitlines()[1:]]
+    named = {digest for name, _type, digest, *_rest in rows if not name.startswith("sha256:")}
+    for name, _type, digest, *_rest in rows:
+        if digest not in named:
+            run(*ctr_command("images", "remove", name))
+
+
 def run_once(image: str, argv: Sequence[str], *, mounts: Sequence[str]) -> None:
     """Run a command in an image as its own user, with ``from:to`` mounts, and remove the container.
 

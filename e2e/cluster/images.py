@@ -93,4 +93,5 @@ def _build(image: Image, key: str) -> None:
     say(f"loading {image.name}, built in {time.monotonic() - start:.0f} s")
     buildah.move_to_containerd(image.name)
     containerd.set_image_key(image.name, key)
+    containerd.remove_replaced_images()
     say(f"{image.name} is there, {time.monotonic() - start:.0f} s in all")
