@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from ondol.reconcile.frontend import judge
 from ondol.render.defaults import Defaults
 from ondol.render.frontend_deployment import frontend_deployment, mistakes
 from ondol.render.frontend_objects import (
@@ -84,3 +87,21 @@ def test_a_secret_is_in_the_secret_only() -> None:
     secret = frontend_secret(frontend(), "s", {"chat-key": "the-key"})
     assert secret["data"]["chat-key"] != "the-key"
     assert "the-key" not in str(frontend_deployment(frontend(), DEFAULTS, URL))
+
+
+@pytest.mark.parametrize(
+    ("listed", "served", "reason"),
+    [
+        ({"a", "b"}, {"a", "b"}, "Listed"),
+        ({"a"}, {"a", "b"}, "Incomplete"),
+        ({"a", "b"}, {"a"}, "Stale"),
+        (set(), {"a"}, "Incomplete"),
+        (set(), set(), "NoModels"),
+    ],
+)
+def test_models_are_listed_when_the_page_shows_exactly_what_the_proxy_serves(
+    listed: set[str], served: set[str], reason: str
+) -> None:
+    verdict = judge(frozenset(listed), served)
+    assert verdict.reason == reason
+    assert verdict.holds == (reason == "Listed")

@@ -114,3 +114,11 @@ def test_the_newest_waiting_pod_is_looked_at() -> None:
     assert found is not None
     assert found.reason == "Loading"
     assert newest([serving]) is None
+
+
+def test_a_sidecar_that_is_not_ready_is_not_taken_for_the_engine() -> None:
+    engine = {"name": "engine", "image": "vllm:1", "ready": True, "state": {"running": {}}}
+    sidecar = {"name": "mesh", "image": "m", "ready": False, "state": {"running": {}}}
+    finding = inspect(pod(containerStatuses=[engine, sidecar]))
+    assert finding.container == "mesh"
+    assert "mesh" in finding.message

@@ -9,7 +9,7 @@ from ondol.render.proxy_objects import proxy_config
 from ondol.render.proxy_plan import BackendFacts, Plan, RouteFacts, plan
 from tests.objects import proxy, route
 
-OPEN = {"allowedRoutes": {"namespaces": {"from": "All"}}}
+OPEN: dict[str, Any] = {"allowedRoutes": {"namespaces": {"from": "All"}}}
 
 
 def backend(name: str = "m", **facts: Any) -> BackendFacts:

@@ -104,7 +104,8 @@ def _container(container: dict[str, Any]) -> Finding:
         return Finding(
             "Pulling", reason or "ContainerCreating", waiting.get("message", ""), "", name
         )
-    return Finding("Loading", "Loading", "the container runs and is not ready yet", "", name)
+    message = f"container {name} runs and is not ready yet"
+    return Finding("Loading", "Loading", message, "", name)
 
 
 def _ended(name: str, ended: dict[str, Any], restarts: int) -> Finding:

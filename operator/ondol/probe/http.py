@@ -4,7 +4,7 @@ from typing import Any
 
 import aiohttp
 
-TIMEOUT = aiohttp.ClientTimeout(total=5)
+TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class ProbeError(Exception):
@@ -24,7 +24,7 @@ async def ask(
     Raises
     ------
     ProbeError
-        When there is no answer within 5 s, or one that is not a success or not JSON. The text
+        When there is no answer within 10 s, or one that is not a success or not JSON. The text
         has no key in it.
     """
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}

@@ -22,11 +22,14 @@ class PodAnswer:
         Public names that it lists.
     error
         Why it does not serve the newest config it was given, or why it did not answer.
+    answered
+        Whether it answered at all.
     """
 
     hash: str
     names: frozenset[str]
     error: str = ""
+    answered: bool = True
 
 
 async def ask_pod(session: aiohttp.ClientSession, address: str, key: str) -> PodAnswer:
@@ -38,7 +41,7 @@ async def ask_pod(session: aiohttp.ClientSession, address: str, key: str) -> Pod
         names = frozenset(str(model["id"]) for model in models["data"])
         return PodAnswer(str(status["hash"]), names, str(status.get("error", "")))
     except (ProbeError, KeyError, TypeError) as error:
-        return PodAnswer("", frozenset(), f"does not answer: {error}")
+        return PodAnswer("", frozenset(), f"a pod does not answer: {error}", answered=False)
 
 
 async def ask_pods(

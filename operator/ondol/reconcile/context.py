@@ -15,6 +15,7 @@ from ondol.render.defaults import Defaults
 from ondol.render.proxy_plan import Plan
 
 ProxyKey = tuple[str, str]
+SILENCES = 3
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ class Context:
     proxies: dict[ProxyKey, ProxyFacts] = field(default_factory=dict)
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
     """Session token by frontend."""
+    silences: dict[Key, int] = field(default_factory=dict)
+    """How often in a row an object's pods did not answer."""
+
+    def is_silent(self, key: Key, *, answered: bool) -> bool:
+        """Whether no answer is to be believed: one slow answer on a busy node is none yet."""
+        if answered:
+            self.silences.pop(key, None)
+            return False
+        self.silences[key] = self.silences.get(key, 0) + 1
+        return self.silences[key] >= SILENCES
 
     def pods(self, label: str, key: tuple[str, str]) -> list[dict[str, Any]]:
         """Pods of the object with this namespace and name."""

@@ -43,7 +43,11 @@ async def reconcile_frontend(ctx: Context, key: Key, obj: dict[str, Any]) -> Non
     available = _available(ctx, frontend)
     count, listed = 0, no("NotAvailable", "the page does not answer yet")
     if available.holds:
-        count, listed = await _models(ctx, frontend)
+        seen = await _models(ctx, frontend)
+        if seen is None:
+            ctx.queue.add_after(key, CHANGING_SECONDS)
+            return
+        count, listed = seen
     verdicts = {
         "Accepted": accepted,
         "Applied": no(refused[0].reason, "; ".join(r.message for r in refused))
@@ -119,24 +123,35 @@ def _available(ctx: Context, frontend: ChatFrontend) -> Verdict:
     return no(finding.reason, f"{finding.message}. {finding.hint}".strip(". "))
 
 
-async def _models(ctx: Context, frontend: ChatFrontend) -> tuple[int, Verdict]:
-    """Sign in and compare the page's list with what the proxy serves."""
+async def _models(ctx: Context, frontend: ChatFrontend) -> tuple[int, Verdict] | None:
+    """Sign in and compare the page's list with what the proxy serves.
+
+    None while the page does not answer and that is not to be believed yet.
+    """
     try:
         listed = await _listed(ctx, frontend)
     except ProbeError as error:
         ctx.tokens.pop(frontend.key, None)
-        return 0, unknown("PageNotAnswering", str(error))
+        if not ctx.is_silent(("ChatFrontend", *frontend.key), answered=False):
+            return None
+        return 0, no("PageNotAnswering", str(error))
+    ctx.is_silent(("ChatFrontend", *frontend.key), answered=True)
     facts = ctx.proxies.get(_proxy_key(ctx, frontend))
     if facts is None:
         return len(listed), unknown("ProxyUnknown", "the proxy was not looked at yet")
-    expected = {name for name, mode in facts.plan.names.items() if mode == "chat"}
+    chat = {name for name, mode in facts.plan.names.items() if mode == "chat"}
+    return len(listed), judge(listed, chat)
+
+
+def judge(listed: frozenset[str], served: set[str]) -> Verdict:
+    """Compare what the page lists with the chat models that the proxy serves."""
+    if missing := sorted(served - listed):
+        return no("Incomplete", f"the page does not list {', '.join(missing)} yet")
+    if extra := sorted(listed - served):
+        return no("Stale", f"the page still lists {', '.join(extra)}")
     if not listed:
-        return 0, no("NoModels", "the page lists no model: no chat model is ready at the proxy")
-    if missing := sorted(expected - listed):
-        return len(listed), no("Incomplete", f"the page does not list {', '.join(missing)} yet")
-    if extra := sorted(listed - expected):
-        return len(listed), no("Stale", f"the page still lists {', '.join(extra)}")
-    return len(listed), yes("Listed", f"the page lists {len(listed)} models")
+        return no("NoModels", "the page lists no model: no chat model is ready at the proxy")
+    return yes("Listed", f"the page lists {len(listed)} models")
 
 
 async def _listed(ctx: Context, frontend: ChatFrontend) -> frozenset[str]:

@@ -38,6 +38,7 @@ CONFIG_LIMIT_BYTES = 1_000_000
 """A ConfigMap holds 1 MiB in all."""
 CONVERGING_SECONDS = 0.4
 SETTLED_SECONDS = 15.0
+SILENT_SECONDS = 2.0
 
 
 async def reconcile_proxy(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
@@ -55,6 +56,10 @@ async def reconcile_proxy(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
     await _sync_files(ctx, proxy, ctx.pods(PROXY_LABEL, proxy.key), wanted)
     master = await _master_key(ctx, proxy)
     answers = await ask_pods(ctx.session, [p["status"]["podIP"] for p in pods], master)
+    answered = all(answer.answered for answer in answers)
+    if not ctx.is_silent(key, answered=answered) and not answered:
+        ctx.queue.add_after(key, SILENT_SECONDS)
+        return
     facts = _facts(proxy, wanted, answers)
     _tell(ctx, proxy, facts)
     await _write(ctx, proxy, facts, refused, master)

@@ -25,7 +25,7 @@ async def reconcile_route(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
     verdict = facts and facts.plan.verdicts.get(route.key)
     if not facts or not verdict:
         return  # the proxy's own pass comes first, and asks for this one
-    verdicts = _verdicts(route, facts, verdict)
+    verdicts = judge(route, facts, verdict)
     if verdicts is None:
         return
     status = {"backends": [_backend(b) for b in verdict.backends], "proxyURL": facts.url}
@@ -36,10 +36,12 @@ def _all(verdict: Verdict) -> dict[str, Verdict]:
     return dict.fromkeys(("Accepted", "ResolvedRefs", "Programmed", "Ready"), verdict)
 
 
-def _verdicts(
-    route: ProxyRoute, facts: ProxyFacts, verdict: RouteVerdict
-) -> dict[str, Verdict] | None:
-    """Judge the route; None while the proxy moves and what was said of this route still holds."""
+def judge(route: ProxyRoute, facts: ProxyFacts, verdict: RouteVerdict) -> dict[str, Verdict] | None:
+    """Make the conditions of a route from what was seen of its proxy.
+
+    None while the proxy moves and what was said of this route still holds: a change of one route
+    must not make the others flap.
+    """
     if not verdict.accepted:
         return _all(no(verdict.accepted_reason, verdict.accepted_message))
     resolved = (
