@@ -85,7 +85,7 @@ def forwarded(namespace: str, service: str, path: str) -> Iterator[str]:
         try:
             call("GET", f"{url}{path}", seconds=5)
         except PageError as error:
-            return " 4" in str(error)  # it answers, and wants a key
+            return 400 <= error.status < 500  # it answers, and wants a key
         return True
 
     try:

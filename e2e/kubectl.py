@@ -75,6 +75,33 @@ def wait_for(what: str, check: Callable[[], Any], seconds: float, every: float =
     return result
 
 
+def never(what: str, check: Callable[[], Any], seconds: float, every: float = 1) -> None:
+    """Watch for a while that `check` gives nothing true.
+
+    Raises
+    ------
+    ClusterError
+        As soon as it does; the text has what it gave.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := check():
+            raise ClusterError(f"{what}: {found}")
+        time.sleep(every)
+
+
+def apply(*objects: Object) -> None:
+    """Apply objects as a user does.
+
+    Raises
+    ------
+    ClusterError
+        When the API server refuses one.
+    """
+    kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List",
+                                                  "items": list(objects)}))  # fmt: skip
+
+
 def wait_ready(resources: list[tuple[str, str, str]], seconds: float) -> None:
     """Wait until objects, given as (kind, namespace, name), are Ready; tell what changes.
 

@@ -7,7 +7,17 @@ from typing import Any
 
 
 class PageError(Exception):
-    """The page did not answer as it should."""
+    """The other side did not answer as it should.
+
+    Attributes
+    ----------
+    status
+        HTTP status of the refusal, 0 when there was no answer.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def call(method: str, url: str, *, token: str = "", body: Any = None, seconds: float = 120) -> Any:
@@ -30,7 +40,7 @@ def call(method: str, url: str, *, token: str = "", body: Any = None, seconds: f
             return json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read(500).decode(errors="replace")
-        raise PageError(f"{method} {url}: {error.code} {text}") from error
+        raise PageError(f"{method} {url}: {error.code} {text}", error.code) from error
     except (OSError, ValueError) as error:
         raise PageError(f"{method} {url}: {error}") from error
 
