@@ -1,6 +1,6 @@
 """The whole chain for the tests of this folder, and what to read when one fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,17 +119,17 @@ def at_end() -> Iterator[Callable[[Callable[[], object]], None]]:
 
 
 @pytest.fixture
-def names_back(at_end: Callable[[Callable[[], object]], None], master: Proxy) -> None:
+def names_back(master: Proxy, at_end: Callable[[Callable[[], object]], None]) -> None:
     """Wait, after the test, until the proxy lists the example's names only."""
     at_end(lambda: wait_for("names", lambda: master.models() == NAMES, 60))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the state of the cluster to the report of a failure."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.failed and item.get_closest_marker("cluster"):
         report.sections.append(("cluster", _diagnosis()))
     return report
