@@ -12,6 +12,7 @@ setup: $(VENV)/.ready
 
 # The lock has hashes and names no index: it works with any mirror.
 $(VENV)/.ready: requirements-dev.lock
+	$(PYTHON) -c 'import ensurepip' || apt-get install -y -q python3-venv
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
@@ -31,7 +32,7 @@ type: setup
 # kube-apiserver and a real LiteLLM. KUBEBUILDER_ASSETS names the folder of etcd and
 # kube-apiserver; without it they are built once and cached.
 test: lint type
-	$(RUN) -m pytest tests
+	PATH="$(CURDIR)/build/uv/bin:$$PATH" $(RUN) -m pytest tests
 
 # The whole service on this machine; CLUSTER=kind for kind.
 demo:

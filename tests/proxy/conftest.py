@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.proxy.harness import Proxy
-from tests.proxy.litellm_env import NoEnvironmentError, litellm_python
+from tests.proxy.litellm_env import litellm_python
 from tests.proxy.mock_backend import Backend, backend
 
 MakeProxy = Callable[..., Proxy]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known where the project does not."""
-    config.addinivalue_line("markers", "litellm: starts a real LiteLLM")
-
-
 @pytest.fixture(scope="session")
 def python() -> Path:
-    """The interpreter with LiteLLM; without one the tests are skipped, and fail in CI."""
-    try:
-        return litellm_python()
-    except (NoEnvironmentError, subprocess.CalledProcessError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no environment with LiteLLM: {error}")
+    """The interpreter with LiteLLM."""
+    return litellm_python()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-LOCK = Path(__file__).with_name("litellm.lock")
+LOCK = Path(__file__).parents[2] / "e2e" / "images" / "litellm" / "requirements.txt"
+"""The lock of the image: the tests run what the pod runs."""
+
 _PYTHONS = ("3.13", "3.12", "3.11")  # the pod has 3.13; LiteLLM crashed under load on 3.11
 
 
@@ -44,20 +46,31 @@ def _make(folder: Path) -> None:
     if uv is None:
         raise NoEnvironmentError("uv is not installed")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([uv, "venv", "--clear", "--python", _find_python(uv), str(folder)], check=True)
+    subprocess.run([uv, "venv", "--clear", "--python", _find_python(), str(folder)], check=True)
     python = str(folder / "bin" / "python")
     install = [uv, "pip", "install", "--compile-bytecode", "--python", python]
-    subprocess.run([*install, "-r", str(LOCK)], check=True)
+    subprocess.run([*install, "--no-deps", "-r", str(LOCK)], check=True)
 
 
-def _find_python(uv: str) -> str:
-    """The first interpreter that uv finds on this machine."""
+def _find_python() -> str:
+    """The newest fitting interpreter that runs; a shim of pyenv may be there and not run."""
     for version in _PYTHONS:
-        command = [uv, "python", "find", "--no-python-downloads", version]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        if found.returncode == 0:
-            return found.stdout.strip()
+        built = Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python{version}")
+        for candidate in [shutil.which(f"python{version}"), *map(str, built)]:
+            if (
+                candidate
+                and subprocess.run(
+                    [candidate, "-c", ""], capture_output=True, check=False
+                ).returncode
+                == 0
+            ):
+                return candidate
     raise NoEnvironmentError(f"no Python of {', '.join(_PYTHONS)}")
+
+
+def _runs(python: str) -> bool:
+    done = subprocess.run([python, "-c", ""], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ class Rule(dict[str, Any]):
         super().__init__(rule=rule, message=message)
 
 
+def name_rule(limit: int, hint: str = "") -> Rule:
+    """Rule for a name from which a Service's name of at most 63 characters is made."""
+    return Rule(
+        f"size(self.metadata.name) <= {limit} && "
+        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        f"metadata.name names a Service and labels: at most {limit} characters, a-z, 0-9 and '-', "
+        f"starting with a letter and without dots{hint}",
+    )
+
+
 def rules(*each: Rule) -> dict[str, Any]:
     """Put CEL rules into a model's JSON schema."""
     return {"x-kubernetes-validations": [dict(rule) for rule in each]}
@@ -82,6 +92,18 @@ class EnvVar(ApiModel):
     """The value in plain text; use `secretKeyRef` for anything secret."""
     secret_key_ref: SecretKeyRef | None = None
     """Take the value from a Secret."""
+
+
+EnvVars = Annotated[
+    list[EnvVar],
+    Field(
+        max_length=100,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    ),
+]
 
 
 class Toleration(ApiModel):

@@ -9,7 +9,7 @@ from ondol.api.base import (
     Column,
     ComputeResources,
     DnsLabel,
-    EnvVar,
+    EnvVars,
     Image,
     LocalRef,
     ProxyRef,
@@ -19,6 +19,7 @@ from ondol.api.base import (
     Rule,
     Status,
     condition_column,
+    name_rule,
 )
 
 
@@ -74,16 +75,7 @@ class ChatFrontendSpec(ApiModel):
         str | None, Field(max_length=500, pattern=r"^https?://[^\s/]+$", alias="publicURL")
     ] = None
     """Address under which people open the page, when something in front of it gives one."""
-    env: Annotated[
-        list[EnvVar],
-        Field(
-            max_length=100,
-            json_schema_extra={
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-            },
-        ),
-    ] = []
+    env: EnvVars = []
     """Further environment variables of Open WebUI."""
 
 
@@ -103,12 +95,7 @@ class ChatFrontend(Resource):
 
     plural: ClassVar[str] = "chatfrontends"
     short_names: ClassVar[tuple[str, ...]] = ("chatui",)
-    name_rule: ClassVar[Rule | None] = Rule(
-        "size(self.metadata.name) <= 57 && "
-        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-        "metadata.name names a Service and labels: at most 57 characters, a-z, 0-9 and '-', "
-        "starting with a letter and without dots",
-    )
+    name_rule: ClassVar[Rule | None] = name_rule(60)
     columns: ClassVar[tuple[Column, ...]] = (
         condition_column("Ready", "Ready"),
         condition_column("Reason", "Ready", "reason"),

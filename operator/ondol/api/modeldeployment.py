@@ -7,7 +7,7 @@ from pydantic import Field
 from ondol.api.base import (
     ApiModel,
     Column,
-    EnvVar,
+    EnvVars,
     Image,
     ProxyRef,
     PublicName,
@@ -18,6 +18,7 @@ from ondol.api.base import (
     Status,
     Toleration,
     condition_column,
+    name_rule,
     rules,
 )
 
@@ -64,16 +65,7 @@ class Engine(ApiModel):
     """Size of the KV cache for each GPU, e.g. 4Gi; needed on CPU engines."""
     extra_args: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100)] = []
     """Further arguments of `vllm serve`, as they are; a flag that a field sets is refused."""
-    env: Annotated[
-        list[EnvVar],
-        Field(
-            max_length=100,
-            json_schema_extra={
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-            },
-        ),
-    ] = []
+    env: EnvVars = []
     """Further environment variables of the engine."""
 
 
@@ -214,12 +206,7 @@ class ModelDeployment(Resource):
 
     plural: ClassVar[str] = "modeldeployments"
     short_names: ClassVar[tuple[str, ...]] = ("mdep",)
-    name_rule: ClassVar[Rule | None] = Rule(
-        "size(self.metadata.name) <= 63 && "
-        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-        "metadata.name names a Service and labels: at most 63 characters, a-z, 0-9 and '-', "
-        "starting with a letter and without dots; the public name belongs in spec.publish.as",
-    )
+    name_rule: ClassVar[Rule | None] = name_rule(63, "; the public name belongs in spec.publish.as")
     scale: ClassVar[dict[str, str] | None] = {
         "specReplicasPath": ".spec.replicas",
         "statusReplicasPath": ".status.replicas",

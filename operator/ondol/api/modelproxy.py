@@ -14,6 +14,7 @@ from ondol.api.base import (
     SecretKeyRef,
     Status,
     condition_column,
+    name_rule,
 )
 
 
@@ -75,12 +76,7 @@ class ModelProxy(Resource):
 
     plural: ClassVar[str] = "modelproxies"
     short_names: ClassVar[tuple[str, ...]] = ("mproxy",)
-    name_rule: ClassVar[Rule | None] = Rule(
-        "size(self.metadata.name) <= 57 && "
-        "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-        "metadata.name names a Service and labels: at most 57 characters, a-z, 0-9 and '-', "
-        "starting with a letter and without dots",
-    )
+    name_rule: ClassVar[Rule | None] = name_rule(57)
     columns: ClassVar[tuple[Column, ...]] = (
         condition_column("Ready", "Ready"),
         condition_column("Reason", "Ready", "reason"),

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from ondol.api import ModelDeployment
+from ondol.render.meta import env_mistakes
 from ondol.render.quantity import to_bytes
 
 PORT = 8000
@@ -86,12 +87,7 @@ def engine_args(model: ModelDeployment) -> list[str]:
 def mistakes(model: ModelDeployment) -> list[str]:
     """Say what in the spec cannot work, each with the field to change."""
     found = [m for arg in model.spec.engine.extra_args if (m := _flag_mistake(arg))]
-    for var in model.spec.engine.env:
-        if var.name in OWNED_ENV:
-            found.append(f"spec.engine.env sets {var.name}, which the operator sets itself")
-        if (var.value is None) == (var.secret_key_ref is None):
-            found.append(f"spec.engine.env {var.name} needs either value or secretKeyRef")
-    return found
+    return found + env_mistakes("spec.engine.env", model.spec.engine.env, OWNED_ENV)
 
 
 def _flag_mistake(arg: str) -> str | None:

@@ -13,6 +13,7 @@ from ondol.render.meta import (
     RESTRICTED_POD,
     Manifest,
     env_from_secret,
+    env_given,
     labels,
     metadata,
     stamped,
@@ -159,12 +160,7 @@ def _env(model: ModelDeployment) -> list[dict[str, Any]]:
         env.append({"name": "HF_HUB_OFFLINE", "value": "1"})
     if token := spec.model.token_secret_ref:
         env.append(env_from_secret("HF_TOKEN", token.name, token.key))
-    for var in spec.engine.env:
-        if ref := var.secret_key_ref:
-            env.append(env_from_secret(var.name, ref.name, ref.key))
-        else:
-            env.append({"name": var.name, "value": var.value})
-    return env
+    return env + env_given(spec.engine.env)
 
 
 def _resources(model: ModelDeployment) -> dict[str, Any]:

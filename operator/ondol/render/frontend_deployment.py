@@ -26,6 +26,8 @@ from ondol.render.meta import (
     RESTRICTED_POD,
     Manifest,
     env_from_secret,
+    env_given,
+    env_mistakes,
     metadata,
     stamped,
 )
@@ -73,13 +75,7 @@ SETTINGS = {
 
 def mistakes(frontend: ChatFrontend) -> list[str]:
     """Say what in the spec cannot work, each with the field to change."""
-    found = []
-    for var in frontend.spec.env:
-        if var.name in OWNED_ENV:
-            found.append(f"spec.env sets {var.name}, which the operator sets itself")
-        if (var.value is None) == (var.secret_key_ref is None):
-            found.append(f"spec.env {var.name} needs either value or secretKeyRef")
-    return found
+    return env_mistakes("spec.env", frontend.spec.env, OWNED_ENV)
 
 
 def frontend_deployment(frontend: ChatFrontend, defaults: Defaults, proxy_url: str) -> Manifest:
@@ -188,9 +184,4 @@ def _env(frontend: ChatFrontend, proxy_url: str) -> list[dict[str, Any]]:
         env.append(env_from_secret("RAG_OPENAI_API_KEY", keys, EMBEDDING_KEY))
     given = {var.name for var in spec.env}
     env += [{"name": n, "value": v} for n, v in plain.items() if n not in given]
-    for var in spec.env:
-        if ref := var.secret_key_ref:
-            env.append(env_from_secret(var.name, ref.name, ref.key))
-        else:
-            env.append({"name": var.name, "value": var.value})
-    return env
+    return env + env_given(spec.env)

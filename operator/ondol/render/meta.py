@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ondol.api import GROUP, VERSION, Resource
+from ondol.api.base import EnvVar
 
 Manifest = dict[str, Any]
 
@@ -94,6 +96,27 @@ EMPTY: dict[str, Any] = _Empty()
 def env_from_secret(name: str, secret: str, key: str) -> dict[str, Any]:
     """Environment variable that a Secret gives."""
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def env_given(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
+    """Environment variables that a spec gives, by value or from a Secret."""
+    return [
+        env_from_secret(var.name, ref.name, ref.key)
+        if (ref := var.secret_key_ref)
+        else {"name": var.name, "value": var.value}
+        for var in variables
+    ]
+
+
+def env_mistakes(field: str, variables: Sequence[EnvVar], owned: frozenset[str]) -> list[str]:
+    """Say which variables of a spec's field cannot be set so."""
+    found = []
+    for var in variables:
+        if var.name in owned:
+            found.append(f"{field} sets {var.name}, which the operator sets itself")
+        if (var.value is None) == (var.secret_key_ref is None):
+            found.append(f"{field} {var.name} needs either value or secretKeyRef")
+    return found
 
 
 RESTRICTED_POD: dict[str, Any] = {
