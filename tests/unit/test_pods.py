@@ -99,6 +99,14 @@ def test_a_crash_tells_the_last_words_of_the_container() -> None:
     assert "no such model" in inspect(pod(**container({"terminated": CRASH}))).message
 
 
+def test_the_summary_of_a_long_crash_keeps_the_last_words_and_the_hint() -> None:
+    crash = {**CRASH, "message": "line of a log\n" * 300 + "no such model"}
+    finding = inspect(pod(**container({"terminated": crash})))
+    assert len(finding.summary) <= 1024
+    assert "no such model" in finding.summary
+    assert finding.summary.endswith(finding.hint)
+
+
 def test_a_pod_on_its_way_out_is_not_ready() -> None:
     leaving = pod(**READY)
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -11,7 +11,9 @@ PULL_ERRORS = frozenset(
 CONFIG_ERRORS = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 )
-EXCERPT_CHARS = 1000
+EXCERPT_CHARS = 700
+SUMMARY_CHARS = 800
+"""A condition's message holds 1024: the hint has to fit in behind."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,12 @@ class Finding:
     def failed(self) -> bool:
         """Whether waiting alone will not help."""
         return self.phase == "Failed"
+
+    @property
+    def summary(self) -> str:
+        """What happened and what to do, in one; a long message gives way to the hint."""
+        message = self.message[:SUMMARY_CHARS]
+        return f"{message}. {self.hint}".strip(". ")
 
 
 def is_ready(pod: Pod) -> bool:

@@ -120,7 +120,7 @@ def _available(ctx: Context, frontend: ChatFrontend) -> Verdict:
     finding = diagnose.newest(ctx.pods(FRONTEND_LABEL, frontend.key))
     if finding is None:
         return no("Pending", "no pod exists yet")
-    return no(finding.reason, f"{finding.message}. {finding.hint}".strip(". "))
+    return no(finding.reason, finding.summary)
 
 
 async def _models(ctx: Context, frontend: ChatFrontend) -> tuple[int, Verdict] | None:

@@ -108,7 +108,7 @@ def _engine_ready(
         return yes("Answering", f"{ready} of {wanted} pods answer")
     if finding is None:
         return no("Pending", "no pod exists yet")
-    return no(finding.reason, f"{finding.message}. {finding.hint}".strip(". "))
+    return no(finding.reason, finding.summary)
 
 
 def _published(ctx: Context, model: ModelDeployment, engine: Verdict) -> Verdict:

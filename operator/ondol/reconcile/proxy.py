@@ -251,7 +251,7 @@ def _available(ctx: Context, proxy: ModelProxy, ready: int) -> Verdict:
     finding = diagnose.newest(ctx.pods(PROXY_LABEL, proxy.key))
     if finding is None:
         return no("Pending", "no proxy pod exists yet")
-    return no(finding.reason, f"{finding.message}. {finding.hint}".strip(". "))
+    return no(finding.reason, finding.summary)
 
 
 def _programmed(facts: ProxyFacts) -> Verdict:
