@@ -36,7 +36,7 @@ def broken(chain: None) -> Iterator[None]:
     """Three models that cannot work, each for a reason of its own."""
     models = [
         _model("no-weights", source="pvc://models/does-not-exist"),
-        _model("no-image", image="localhost/no-such-engine:1"),
+        _model("no-image", image="localhost/no-such-engine:1", gpus=0),
         _model("no-gpus", gpus=99),
     ]
     try:
@@ -68,7 +68,7 @@ def test_a_failed_model_says_why_and_what_to_do(
     assert failure["hint"]
     assert word in failure["message"] + failure["hint"]
     assert failure["hint"] in ready["message"]
-    route = get("proute", name, "-n", NAMESPACE)
+    route = wait_for(f"{name}'s route is judged", lambda: _judged_route(name), 30)
     assert condition(route, "Accepted")["status"] == "True"
     assert condition(route, "Ready")["reason"] == "BackendsNotReady"
     assert master.models() == NAMES
@@ -129,6 +129,11 @@ def _failed(name: str) -> Object:
     model = get("mdep", name, "-n", NAMESPACE)
     status = model.get("status", {})
     return model if status.get("phase") == "Failed" and "lastFailure" in status else {}
+
+
+def _judged_route(name: str) -> Object:
+    route = get("proute", name, "-n", NAMESPACE)
+    return route if condition(route, "Ready") else {}
 
 
 def _scale(replicas: int) -> None:
