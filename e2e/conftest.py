@@ -1,7 +1,7 @@
 """The whole chain for the tests of this folder, and what to read when one fails."""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def chain(request: pytest.FixtureRequest) -> None:
     """Cluster, operator and example, all Ready. They stay up: `make down` ends them."""
     if not request.config.getoption("--as-is"):
-        up.up(gpu_count=GPUS)
-        install_operator()
-        apply_example()
+        # It takes minutes on a new machine: say meanwhile what is going on.
+        capture = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            print()
+            up.up(gpu_count=GPUS)
+            install_operator()
+            apply_example()
     wait_ready(EXAMPLE, READY_AGAIN_SECONDS)
 
 
