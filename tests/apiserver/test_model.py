@@ -8,6 +8,7 @@ import pytest
 from ondol.cluster.kinds import WATCHED
 from tests.apiserver.support import (
     CHILDREN,
+    MERGE,
     Cluster,
     Operator,
     children,
@@ -173,15 +174,28 @@ def test_somebody_elses_object_of_the_same_name_is_not_touched(
     assert cluster.get("Service", namespace, "qwen") == before
 
 
+def forbid_services(cluster: Cluster, namespace: str) -> str:
+    """Let a quota refuse every Service, and return the quota's path."""
+    hard = {"count/services": "0"}
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas"
+    cluster.create(path, {"metadata": {"name": "q"}, "spec": {"hard": hard}})
+    # What the controller would fill in.
+    status = {"status": {"hard": hard, "used": hard}}
+    cluster.request("PATCH", f"{path}/q/status", status, MERGE)
+    return f"{path}/q"
+
+
 def test_one_object_that_cannot_be_made_holds_up_nobody(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
-    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/services": "0"}}}
-    cluster.create(f"/api/v1/namespaces/{namespace}/resourcequotas", quota)
+    forbid_services(cluster, namespace)
     cluster.apply(model(namespace, "bad", resources={"gpu": {"count": 1}, "memory": "1Gi"}))
     cluster.create("/api/v1/namespaces", {"metadata": {"name": f"{namespace}-2"}})
     cluster.apply(model(f"{namespace}-2", "good"))
     settle(cluster, f"{namespace}-2", "good")
+    refused = cluster.condition("ModelDeployment", namespace, "bad", "Applied")
+    assert refused["reason"] == "ChildRefused"
+    assert "exceeded quota" in refused["message"]
 
 
 def test_a_model_that_is_not_published_has_no_route(
@@ -210,3 +224,61 @@ def test_the_scale_subresource_reads_and_writes_replicas(
     wait_for(lambda: (cluster.get("Deployment", namespace, "qwen") or {})["spec"]["replicas"] == 2)
     path = f"/apis/ondol.dev/v1alpha1/namespaces/{namespace}/modeldeployments/qwen/scale"
     assert cluster.request("GET", path)["status"]["selector"] == "ondol.dev/model=qwen"
+
+
+def pod_of(cluster: Cluster, namespace: str, name: str, state: dict[str, object]) -> None:
+    """Make a pod of the engine with a container in some state, as kubelet would tell it."""
+    owner = cluster.get("Deployment", namespace, name)
+    assert owner is not None
+    template = owner["spec"]["template"]
+    container = {"name": "engine", "image": "vllm:1"}
+    spec = {"containers": [container], "automountServiceAccountToken": False}
+    meta = {"name": f"{name}-1", "labels": template["metadata"]["labels"]}
+    cluster.create(f"/api/v1/namespaces/{namespace}/pods", {"metadata": meta, "spec": spec})
+    found = {**container, "imageID": "", "ready": False, "restartCount": 0, "state": state}
+    status = {"phase": "Pending", "containerStatuses": [found]}
+    cluster.merge("Pod", namespace, f"{name}-1", {"status": status}, "status")
+
+
+def test_a_model_that_fails_says_why_and_gives_its_gpu_to_the_corrected_one(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.apply(model(namespace, "qwen"))
+    settle(cluster, namespace, "qwen")
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    pod_of(cluster, namespace, "qwen", {"waiting": waiting})
+
+    def strategy() -> str:
+        live = cluster.get("Deployment", namespace, "qwen")
+        return str(live and live["spec"]["strategy"]["type"])
+
+    wait_for(lambda: strategy() == "Recreate")
+    ready = wait_for(
+        lambda: (
+            (c := cluster.condition("ModelDeployment", namespace, "qwen", "Ready"))["reason"]
+            == "ImagePullBackOff"
+            and c
+        )
+    )
+    assert "no such image" in ready["message"]
+    live = cluster.get("ModelDeployment", namespace, "qwen")
+    assert live is not None
+    assert live["status"]["phase"] == "Failed"
+    assert live["status"]["lastFailure"]["hint"]
+    cluster.delete("Pod", namespace, "qwen-1")
+    wait_for(lambda: strategy() == "RollingUpdate")
+
+
+def test_a_refused_child_is_made_once_what_was_in_its_way_is_gone(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    quota = forbid_services(cluster, namespace)
+    cluster.apply(model(namespace, "qwen"))
+    wait_for(
+        lambda: (
+            cluster.condition("ModelDeployment", namespace, "qwen", "Applied")["reason"]
+            == "ChildRefused"
+        )
+    )
+    cluster.request("DELETE", quota)
+    wait_for(lambda: cluster.get("Service", namespace, "qwen"), 40)

@@ -183,6 +183,23 @@ def test_surge_keeps_serving_and_recreate_frees_the_gpu_first() -> None:
     assert recreate["spec"]["strategy"] == {"type": "Recreate"}
 
 
+@pytest.mark.parametrize(
+    ("strategy", "failing", "kind"),
+    [
+        ("Auto", False, "RollingUpdate"),
+        ("Auto", True, "Recreate"),
+        ("Surge", True, "RollingUpdate"),
+        ("Recreate", False, "Recreate"),
+    ],
+)
+def test_a_pod_that_cannot_serve_keeps_no_gpu_from_the_corrected_one(
+    strategy: str, failing: bool, kind: str
+) -> None:
+    one = model(rollout={"strategy": strategy})
+    rendered = engine_deployment(one, DEFAULTS, failing=failing)
+    assert rendered["spec"]["strategy"]["type"] == kind
+
+
 def test_only_proxy_pods_of_the_proxys_namespace_may_come_in() -> None:
     rule = engine_networkpolicy(model(), DEFAULTS)["spec"]["ingress"][0]
     [peer] = rule["from"]

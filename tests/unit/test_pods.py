@@ -130,3 +130,10 @@ def test_a_sidecar_that_is_not_ready_is_not_taken_for_the_engine() -> None:
     finding = inspect(pod(containerStatuses=[engine, sidecar]))
     assert finding.container == "mesh"
     assert "mesh" in finding.message
+
+
+def test_kubelets_two_words_for_a_failed_pull_are_one_state() -> None:
+    pulled = "failed to pull and unpack image: not found"
+    first = inspect(pod(**waiting("ErrImagePull", pulled)))
+    backoff = f'Back-off pulling image "x": ErrImagePull: {pulled}'
+    assert inspect(pod(**waiting("ImagePullBackOff", backoff))) == first

@@ -114,8 +114,10 @@ class Scheduling(ApiModel):
 class Rollout(ApiModel):
     """How a change reaches the running pods."""
 
-    strategy: Literal["Surge", "Recreate"] = "Surge"
-    """Surge starts the new pod first (needs its GPUs free); Recreate stops the old one first."""
+    strategy: Literal["Auto", "Surge", "Recreate"] = "Auto"
+    """Surge starts the new pod first (needs its GPUs free); Recreate stops the old one first.
+    Auto is Surge, and Recreate while the model fails: a pod that cannot serve keeps no GPU from
+    the corrected one."""
     startup_seconds: Annotated[int, Field(ge=10, le=86_400)] = 1800
     """Time that a pod may take from its start until the model is loaded."""
     drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300

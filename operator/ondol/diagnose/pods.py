@@ -101,8 +101,11 @@ def _container(container: dict[str, Any]) -> Finding:
     waiting = state.get("waiting", {})
     reason = waiting.get("reason", "")
     if reason in PULL_ERRORS:
+        # kubelet goes to and fro between two words for the same: the status must not.
+        message = waiting.get("message", "").rpartition("ErrImagePull: ")[2]
+        word = "ImagePullBackOff" if reason == "ErrImagePull" else reason
         hint = f"check the image name {container['image']} and the pull secrets of the namespace"
-        return Finding("Failed", reason, waiting.get("message", ""), hint, name)
+        return Finding("Failed", word, message, hint, name)
     if reason in CONFIG_ERRORS:
         hint = "create what the message names, or correct the reference to it"
         return Finding("Failed", reason, waiting.get("message", ""), hint, name)

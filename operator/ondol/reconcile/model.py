@@ -19,16 +19,21 @@ from ondol.render.engine_service import endpoint, engine_service
 from ondol.render.meta import MODEL_LABEL, Manifest
 
 KEY_BYTES = 32
+REFUSED_SECONDS = 15.0
+"""Time until a child that was refused is tried again: what is in its way is not watched."""
 
 
 async def reconcile_model(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
     """Bring the children of a ModelDeployment to its spec and write its status."""
     model = ModelDeployment.parse(obj)
     wrong = mistakes(model)
-    refused = [] if wrong else await _ensure_children(ctx, model)
-    deployment = ctx.store.get(("Deployment", *model.key))
     pods = ctx.pods(MODEL_LABEL, model.key)
     finding = diagnose.newest(pods)
+    failing = finding is not None and finding.failed and not any(map(diagnose.is_ready, pods))
+    refused = [] if wrong else await _ensure_children(ctx, model, failing=failing)
+    if refused:
+        ctx.queue.add_after(key, REFUSED_SECONDS)
+    deployment = ctx.store.get(("Deployment", *model.key))
     verdicts = {
         "Accepted": no("Invalid", "; ".join(wrong)) if wrong else yes("Accepted"),
         "Applied": _applied(refused),
@@ -50,10 +55,10 @@ async def reconcile_model(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
     await write_status(ctx, model, status, verdicts)
 
 
-async def _ensure_children(ctx: Context, model: ModelDeployment) -> list[Refused]:
+async def _ensure_children(ctx: Context, model: ModelDeployment, *, failing: bool) -> list[Refused]:
     """Write what is missing or differs; return what cannot be written."""
     manifests = [
-        engine_deployment(model, ctx.defaults),
+        engine_deployment(model, ctx.defaults, failing=failing),
         engine_service(model),
         engine_networkpolicy(model, ctx.defaults),
     ]

@@ -44,10 +44,13 @@ def selector(model: ModelDeployment) -> dict[str, str]:
     return {MODEL_LABEL: model.metadata.name}
 
 
-def engine_deployment(model: ModelDeployment, defaults: Defaults) -> Manifest:
-    """Render the Deployment."""
+def engine_deployment(
+    model: ModelDeployment, defaults: Defaults, *, failing: bool = False
+) -> Manifest:
+    """Render the Deployment; `failing` tells that no pod serves and waiting will not help."""
     spec = model.spec
-    surge = spec.rollout.strategy == "Surge"
+    strategy = spec.rollout.strategy
+    surge = strategy == "Surge" or (strategy == "Auto" and not failing)
     return stamped(
         {
             "apiVersion": "apps/v1",
