@@ -28,7 +28,7 @@ def base(suite: str) -> str:
     with locked(f"base-{suite}"):
         if not _has(name):
             tar = _debian(suite)
-            options = (*_BUILD_OPTIONS, "-t", name, "-f", "-", tar.parent)
+            options = (*_BUILD_OPTIONS, "--layers=false", "-t", name, "-f", "-", tar.parent)
             _buildah("build", *options, stdin=f'FROM scratch\nADD {tar.name} /\nCMD ["python3"]\n')
     return name
 
