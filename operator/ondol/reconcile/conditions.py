@@ -6,6 +6,7 @@ from typing import Any, Literal
 from ondol.api import GROUP, VERSION, Condition, Resource
 from ondol.cluster.kinds import BY_NAME
 from ondol.cluster.store import key_of
+from ondol.reconcile.apply import Refused
 from ondol.reconcile.context import Context
 
 Truth = Literal["True", "False", "Unknown"]
@@ -61,6 +62,13 @@ def conditions(
             }
         )
     return rendered
+
+
+def applied(refused: list[Refused]) -> Verdict:
+    """Tell whether all children are as rendered, else why not."""
+    if not refused:
+        return yes("Applied")
+    return no(refused[0].reason, "; ".join(r.message for r in refused))
 
 
 def first_no(*verdicts: Verdict) -> Verdict | None:

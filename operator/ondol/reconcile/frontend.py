@@ -12,7 +12,7 @@ from ondol.diagnose import pods as diagnose
 from ondol.probe.frontend import listed_models, sign_in
 from ondol.probe.http import ProbeError
 from ondol.reconcile.apply import Refused
-from ondol.reconcile.conditions import Verdict, first_no, no, unknown, write_status, yes
+from ondol.reconcile.conditions import Verdict, applied, first_no, no, unknown, write_status, yes
 from ondol.reconcile.context import Context, ProxyKey
 from ondol.render.frontend_deployment import frontend_deployment, mistakes
 from ondol.render.frontend_objects import (
@@ -50,9 +50,7 @@ async def reconcile_frontend(ctx: Context, key: Key, obj: dict[str, Any]) -> Non
         count, listed = seen
     verdicts = {
         "Accepted": accepted,
-        "Applied": no(refused[0].reason, "; ".join(r.message for r in refused))
-        if refused
-        else yes("Applied"),
+        "Applied": applied(refused),
         "Available": available,
         "ModelsListed": listed,
     }

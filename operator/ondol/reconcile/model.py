@@ -8,7 +8,7 @@ from ondol.api import ModelDeployment
 from ondol.cluster.store import Key
 from ondol.diagnose import pods as diagnose
 from ondol.reconcile.apply import Refused
-from ondol.reconcile.conditions import Verdict, first_no, no, unknown, write_status, yes
+from ondol.reconcile.conditions import Verdict, applied, first_no, no, unknown, write_status, yes
 from ondol.reconcile.context import Context
 from ondol.render.engine_args import mistakes
 from ondol.render.engine_deployment import engine_deployment, selector
@@ -36,7 +36,7 @@ async def reconcile_model(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
     deployment = ctx.store.get(("Deployment", *model.key))
     verdicts = {
         "Accepted": no("Invalid", "; ".join(wrong)) if wrong else yes("Accepted"),
-        "Applied": _applied(refused),
+        "Applied": applied(refused),
         "Scheduled": _scheduled(model, pods),
         "EngineReady": _engine_ready(model, deployment, finding),
     }
@@ -80,12 +80,6 @@ async def _ensure_key(ctx: Context, model: ModelDeployment) -> Refused | None:
 
 def _route_key(model: ModelDeployment) -> Key:
     return ("ProxyRoute", *model.key)
-
-
-def _applied(refused: list[Refused]) -> Verdict:
-    if not refused:
-        return yes("Applied")
-    return no(refused[0].reason, "; ".join(r.message for r in refused))
 
 
 def _scheduled(model: ModelDeployment, pods: list[dict[str, Any]]) -> Verdict:

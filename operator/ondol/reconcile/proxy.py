@@ -13,7 +13,7 @@ from ondol.diagnose import pods as diagnose
 from ondol.probe.proxy import PodAnswer, ask_pods
 from ondol.reconcile.apply import Refused
 from ondol.reconcile.backends import engine_key, key_variable, route_facts
-from ondol.reconcile.conditions import Verdict, first_no, no, write_status, yes
+from ondol.reconcile.conditions import Verdict, applied, first_no, no, write_status, yes
 from ondol.reconcile.context import Context, ProxyFacts
 from ondol.render.frontend_objects import CHAT_KEY, EMBEDDING_KEY, keys_name
 from ondol.render.meta import PROXY_LABEL, digest
@@ -21,6 +21,7 @@ from ondol.render.proxy_code import CODE
 from ondol.render.proxy_deployment import SYNC_HASH, proxy_deployment
 from ondol.render.proxy_objects import (
     MASTER_KEY,
+    child_name,
     key_hash,
     master_name,
     proxy_backend_keys,
@@ -51,9 +52,10 @@ async def reconcile_proxy(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
         and not found["metadata"].get("deletionTimestamp")
     ]
     wanted = plan(proxy, routes)
-    refused = await _ensure_children(ctx, proxy, wanted)
+    keys, clients = _backend_keys(ctx, wanted), _clients(ctx, proxy, wanted)
+    refused = await _ensure_children(ctx, proxy, wanted, keys, clients)
     pods = [p for p in ctx.pods(PROXY_LABEL, proxy.key) if diagnose.is_ready(p)]
-    await _sync_files(ctx, proxy, ctx.pods(PROXY_LABEL, proxy.key), wanted)
+    await _sync_files(ctx, proxy, digest([wanted.hash, keys, clients]))
     master = await _master_key(ctx, proxy)
     answers = await ask_pods(ctx.session, [p["status"]["podIP"] for p in pods], master)
     answered = all(answer.answered for answer in answers)
@@ -67,13 +69,19 @@ async def reconcile_proxy(ctx: Context, key: Key, obj: dict[str, Any]) -> None:
     ctx.queue.add_after(key, SETTLED_SECONDS if settled else CONVERGING_SECONDS)
 
 
-async def _ensure_children(ctx: Context, proxy: ModelProxy, wanted: Plan) -> list[Refused]:
+async def _ensure_children(
+    ctx: Context,
+    proxy: ModelProxy,
+    wanted: Plan,
+    keys: dict[str, str],
+    clients: dict[str, Any],
+) -> list[Refused]:
     """Write what is missing or differs. Keys come before the config that refers to them."""
-    first = [ctx.applier.ensure(proxy_backend_keys(proxy, _backend_keys(ctx, wanted)))]
+    first = [ctx.applier.ensure(proxy_backend_keys(proxy, keys))]
     if proxy.spec.master_key_secret_ref is None:
         drawn = proxy_master(proxy, f"sk-{secrets.token_urlsafe(32)}")
         first.append(ctx.applier.ensure_created(drawn))
-    first.append(ctx.applier.ensure(proxy_client_keys(proxy, _clients(ctx, proxy, wanted))))
+    first.append(ctx.applier.ensure(proxy_client_keys(proxy, clients)))
     first.append(ctx.applier.ensure(proxy_code(proxy, CODE)))
     results = list(await asyncio.gather(*first))
     results.append(await _ensure_config(ctx, proxy, wanted))
@@ -138,14 +146,14 @@ def _clients(ctx: Context, proxy: ModelProxy, wanted: Plan) -> dict[str, Any]:
     return clients
 
 
-async def _sync_files(
-    ctx: Context, proxy: ModelProxy, pods: list[dict[str, Any]], wanted: Plan
-) -> None:
-    """Touch pods whose files are older than the config: kubelet then syncs them at once."""
-    files = digest([wanted.hash, _backend_keys(ctx, wanted), _clients(ctx, proxy, wanted)])
+async def _sync_files(ctx: Context, proxy: ModelProxy, files: str) -> None:
+    """Touch pods whose files are older than the config: kubelet then syncs them at once.
+
+    `files` is the hash of all that the pods should have.
+    """
     stale = [
         pod["metadata"]
-        for pod in pods
+        for pod in ctx.pods(PROXY_LABEL, proxy.key)
         if pod["metadata"].get("annotations", {}).get(SYNC_HASH) != files
         and not pod["metadata"].get("deletionTimestamp")
     ]
@@ -210,16 +218,12 @@ def _seen_by(facts: ProxyFacts, route: tuple[str, str]) -> tuple[Any, ...]:
 async def _write(
     ctx: Context, proxy: ModelProxy, facts: ProxyFacts, refused: list[Refused], master: str
 ) -> None:
-    deployment = ctx.store.get(
-        ("Deployment", proxy.metadata.namespace, f"{proxy.metadata.name}-proxy")
-    )
+    deployment = ctx.store.get(("Deployment", proxy.metadata.namespace, child_name(proxy)))
     ready = (deployment or {}).get("status", {}).get("readyReplicas", 0)
     rejected = sum(not v.accepted for v in facts.plan.verdicts.values())
     served = sum(v.served for v in facts.plan.verdicts.values())
     verdicts = {
-        "Applied": yes("Applied")
-        if not refused
-        else no(refused[0].reason, "; ".join(r.message for r in refused)),
+        "Applied": applied(refused),
         "ConfigValid": _config_valid(facts, master, proxy),
         "Available": _available(ctx, proxy, ready),
         "Programmed": _programmed(facts),
