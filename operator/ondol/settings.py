@@ -51,5 +51,4 @@ class Settings(BaseSettings):
             proxy_image=self.proxy_image,
             frontend_image=self.frontend_image,
             proxy_namespace=self.proxy_namespace,
-            operator_namespace=self.namespace,
         )

@@ -30,7 +30,7 @@ from tests.objects import frontend, model, proxy
 
 pytestmark = pytest.mark.apiserver
 
-DEFAULTS = Defaults("vllm:1", "litellm:1", "ui:1", "ondol-system", "ondol-system")
+DEFAULTS = Defaults("vllm:1", "litellm:1", "ui:1", "ondol-system")
 FULL: dict[str, Any] = {
     "model": {"source": "hf://o/n", "tokenSecretRef": {"name": "hf", "key": "t"}},
     "engine": {"task": "embed", "kvCacheMemory": "1500Mi", "env": [{"name": "A", "value": "b"}]},

@@ -14,7 +14,7 @@ from ondol.render.engine_service import endpoint, engine_service
 from ondol.render.meta import STAMP
 from tests.objects import model
 
-DEFAULTS = Defaults("vllm:1", "litellm:1", "ui:1", "ondol-system", "ondol-system")
+DEFAULTS = Defaults("vllm:1", "litellm:1", "ui:1", "ondol-system")
 
 
 def pod(**spec: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ondol.render.frontend_objects import (
 )
 from tests.objects import frontend
 
-DEFAULTS = Defaults("vllm:1", "litellm:1", "ui:1", "ondol-system", "ondol-system")
+DEFAULTS = Defaults("vllm:1", "litellm:1", "ui:1", "ondol-system")
 URL = "http://default-proxy.ondol-system.svc/v1"
 
 

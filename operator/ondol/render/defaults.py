@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Defaults:
-    """Images for objects that name none, and the namespaces of the proxy and the operator."""
+    """Images for objects that name none, and the namespace of the proxy."""
 
     engine_image: str
     proxy_image: str
     frontend_image: str
     proxy_namespace: str
-    operator_namespace: str
